@@ -1,0 +1,1 @@
+"""The HTTP front: accounts, libraries, permits, commits, downloads."""

@@ -1,0 +1,1 @@
+"""Tells followers by mail what changed."""

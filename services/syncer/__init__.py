@@ -1,0 +1,1 @@
+"""Tells clients what they lack."""

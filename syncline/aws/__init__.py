@@ -1,0 +1,1 @@
+"""The ports on AWS and Redis; foreign errors become ours here."""

@@ -1,0 +1,1 @@
+"""The ports in process, for tests and simulation."""

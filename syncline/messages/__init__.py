@@ -1,0 +1,1 @@
+"""What travels on queues and topics: versioned msgpack."""

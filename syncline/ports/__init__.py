@@ -1,0 +1,1 @@
+"""Protocols that state what a caller may rely on."""

@@ -1,0 +1,1 @@
+"""Journal, views and outcomes, written against the ports."""

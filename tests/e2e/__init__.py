@@ -1,0 +1,1 @@
+"""Real processes on the embedded stack."""
