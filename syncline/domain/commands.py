@@ -1,0 +1,121 @@
+"""Commands: what a device wants changed. Plain values; their wire form is a positional msgpack array.
+
+A command carries at most ``MAX_REQUESTS`` requests, in order. Each names what it was based on, so that
+``decide`` (domain/deciding.py) can tell what happened in between.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+MAX_REQUESTS = 1_000
+
+
+class Permit(msgspec.Struct, frozen=True, array_like=True):
+    """The signed intent to add one version; the uploaded object itself carries it (domain/permits.py seals it).
+
+    ``id`` becomes the version's id. ``node`` is the file it is meant for; for a new file ``new`` is true, ``node``
+    is the id it will get, and ``parent`` and ``name`` say where. ``base_version`` is the version id the device
+    edited, "" for a new file. ``key`` is the only S3 key it is good for. ``expires_at`` (Unix s) is judged by the
+    object's LastModified. ``counter`` is the device's, ``epoch`` the members' epoch under which it was allowed.
+    """
+
+    id: str
+    grant: str
+    library: str
+    account: str
+    device: str
+    counter: int
+    epoch: int
+    key: str
+    node: str
+    new: bool
+    parent: str
+    name: str
+    base_version: str
+    size_bytes: int
+    checksum: str
+    mtime_ns: int
+    executable: bool
+    expires_at: int
+
+
+class AddVersion(msgspec.Struct, frozen=True, array_like=True, tag="add"):
+    """Make the bytes that landed under this permit a version."""
+
+    permit: Permit
+
+
+class CopyVersion(msgspec.Struct, frozen=True, array_like=True, tag="copy"):
+    """Make the content of an existing version of this library (``source``: version id) a new version.
+
+    Used for content the library holds already, for copies and for restoring. Fields as in ``Permit``; ``id`` is the
+    new version's id. ``size_bytes`` and ``checksum`` must equal the source's, checked at head.
+    """
+
+    id: str
+    source: str
+    node: str
+    new: bool
+    parent: str
+    name: str
+    base_version: str
+    size_bytes: int
+    checksum: str
+    mtime_ns: int
+    executable: bool
+
+
+class MakeFolder(msgspec.Struct, frozen=True, array_like=True, tag="folder"):
+    """A new folder ``node`` (id chosen by the device) named ``name`` in ``parent``."""
+
+    node: str
+    parent: str
+    name: str
+
+
+class Move(msgspec.Struct, frozen=True, array_like=True, tag="move"):
+    """Give ``node``, as the device knew it at ``base_seq``, another parent and/or name."""
+
+    node: str
+    base_seq: int
+    parent: str
+    name: str
+
+
+class Remove(msgspec.Struct, frozen=True, array_like=True, tag="remove"):
+    """Remove ``node`` as the device knew it at ``base_seq`` (the library's seq it had applied).
+
+    ``held_all``: the device held everything below this folder at ``base_seq``, so one change removes it all.
+    Without it a folder is removed only when nothing live is left in it.
+    """
+
+    node: str
+    base_seq: int
+    held_all: bool
+
+
+class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag="withdraw"):
+    """The device no longer wants this permit's upload: should its bytes land, they become no version."""
+
+    permit: str
+
+
+Request = AddVersion | CopyVersion | MakeFolder | Move | Remove | Withdraw
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True):
+    """A request for changes to one library. Repeating a command (same ``id``) gets its first answer.
+
+    ``epoch`` is the members' epoch under which the gateway allowed it, ``counter`` the device's counter for the
+    requests that carry no permit of their own.
+    """
+
+    id: str
+    library: str
+    account: str
+    device: str
+    counter: int
+    epoch: int
+    requests: tuple[Request, ...]
+    all_or_nothing: bool = False

@@ -1,0 +1,86 @@
+"""Commits and outcomes: what took effect, and what the asker is told."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from syncline.domain.nodes import Node, Place, Version
+
+
+class Effect(str, Enum):
+    """What a change did to its node."""
+
+    ADDED = "added"  # a new node
+    UPDATED = "updated"  # a new current version
+    MOVED = "moved"  # another parent or name
+    REMOVED = "removed"
+    LATE = "late"  # a version that became history only; the node's state is unchanged
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """One effect on one node. ``node`` is its whole state afterwards, so the newest change of a node says all.
+
+    ``was`` is the place it left (moved, removed), else None. ``late`` is the version a LATE change adds to history.
+    """
+
+    effect: Effect
+    node: Node
+    was: Place | None = None
+    late: Version | None = None
+
+
+class Commit(msgspec.Struct, frozen=True, array_like=True):
+    """The changes that took effect together at ``seq``. At most one commit per command, unless it was cut.
+
+    ``withdrawn`` are permit ids that shall become no version.
+    """
+
+    library: str
+    seq: int
+    command: str
+    account: str
+    device: str
+    at_ms: int
+    changes: tuple[Change, ...]
+    withdrawn: tuple[str, ...] = ()
+
+
+class Status(str, Enum):
+    """What became of one request of a command."""
+
+    APPLIED = "applied"  # took effect as asked
+    UNCHANGED = "unchanged"  # was so already (a retry, or the same content twice): success, no effect
+    CONFLICT = "conflict"  # took effect beside what was there: node and name say where
+    KEPT = "kept"  # a removal that met newer content; `kept` says what stays
+    LATE = "late"  # kept as history of the node, not its current content
+    REFUSED = "refused"  # no effect; `reason` is a stable slug, `detail` a sentence
+
+
+class Result(msgspec.Struct, frozen=True, array_like=True):
+    """The answer to one request: the state of its node after the command. ``seq`` is the node's."""
+
+    status: Status
+    node: str = ""
+    seq: int = 0
+    version: str = ""
+    parent: str = ""
+    name: str = ""
+    reason: str = ""
+    detail: str = ""
+    kept: tuple[str, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """The answer to a command, kept 30 days. ``seq`` is the commit it made, or the head it found when none.
+
+    ``results`` has one entry per request, in the command's order. ``refused`` is set when the whole command was
+    (lost rights, all-or-nothing): then it is the slug, and every result carries it.
+    """
+
+    command: str
+    library: str
+    seq: int
+    results: tuple[Result, ...]
+    refused: str = ""

@@ -1,0 +1,418 @@
+"""The bodies of the HTTP interface ``/v1``, as JSON or msgpack maps, shared by gateway, syncer and client.
+
+Names are the design's words; times ending in ``_ms`` are Unix milliseconds, ``_ns`` nanoseconds, ``_at`` Unix seconds.
+Unknown members are ignored on both sides, so either may be newer. The OpenAPI document is made from these types.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from syncline.domain.commands import MAX_REQUESTS
+from syncline.domain.commits import Effect, Status
+from syncline.domain.ids import ID_LENGTH
+from syncline.domain.nodes import Kind
+from syncline.domain.rights import Role
+
+Id = Annotated[str, Meta(min_length=ID_LENGTH, max_length=ID_LENGTH, pattern="^[a-z2-7]+$")]
+IdOrEmpty = Annotated[str, Meta(max_length=ID_LENGTH, pattern="^[a-z2-7]*$")]
+Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+Password = Annotated[str, Meta(min_length=8, max_length=1024)]
+Title = Annotated[str, Meta(min_length=1, max_length=255)]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Checksum = Annotated[str, Meta(min_length=44, max_length=50)]
+Count = Annotated[int, Meta(ge=0)]
+Size = Annotated[int, Meta(ge=0, le=80 * 1024**4)]
+
+MAX_COMPARED_PATHS = 200_000
+
+
+class Problem(Struct, kw_only=True, omit_defaults=True):
+    """RFC 9457 problem details. ``type`` is ``{public url}/problems/{slug}``; ``request`` the request's id."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    instance: str = ""
+    request: str = ""
+
+
+# -- accounts and devices -------------------------------------------------------------------------------------------
+
+
+class NewAccount(Struct, kw_only=True):
+    email: Email
+    password: Password
+    name: Title
+
+
+class Account(Struct, kw_only=True):
+    id: str
+    email: str
+    name: str
+
+
+class SignIn(Struct, kw_only=True):
+    """Signing in makes a device."""
+
+    email: Email
+    password: Password
+    device_name: Title
+
+
+class Refresh(Struct, kw_only=True):
+    refresh_token: Annotated[str, Meta(max_length=512)]
+
+
+class Session(Struct, kw_only=True):
+    """``access_token`` is a bearer token good for ``expires_in_s``; each refresh answers a new ``refresh_token``."""
+
+    account: Account
+    device: str
+    device_name: str
+    access_token: str
+    expires_in_s: int
+    refresh_token: str
+
+
+class Me(Struct, kw_only=True):
+    account: Account
+    device: str
+    device_name: str
+
+
+# -- libraries and members ------------------------------------------------------------------------------------------
+
+
+class NewLibrary(Struct, kw_only=True):
+    name: Title
+
+
+class Library(Struct, kw_only=True):
+    """``id`` is also the id of its root folder. ``role`` is the asker's."""
+
+    id: str
+    name: str
+    role: Role
+    seq: int
+    cursor: str
+    created_at_ms: int
+
+
+class Libraries(Struct, kw_only=True):
+    libraries: list[Library]
+
+
+class NewMember(Struct, kw_only=True):
+    """Adds a member, or gives a member another role."""
+
+    email: Email
+    role: Role
+
+
+class Member(Struct, kw_only=True):
+    account: str
+    email: str
+    name: str
+    role: Role
+
+
+class Members(Struct, kw_only=True):
+    members: list[Member]
+
+
+# -- uploads --------------------------------------------------------------------------------------------------------
+
+
+class Intent(Struct, kw_only=True):
+    """A version that a device is about to upload.
+
+    For an existing file: ``node`` and ``base_version`` (the version id it was edited from). For a new file: ``parent``
+    and ``name``; the gateway answers the id it will get. ``counter`` is the device's own, ever growing.
+    """
+
+    node: IdOrEmpty = ""
+    parent: IdOrEmpty = ""
+    name: Annotated[str, Meta(max_length=255)] = ""
+    base_version: IdOrEmpty = ""
+    size_bytes: Size
+    checksum: Checksum
+    mtime_ns: int
+    executable: bool = False
+    counter: Count = 0
+
+
+class UploadRequest(Struct, kw_only=True):
+    """``direct``: permits for clients that only PUT (scripts, forms); they commit by themselves.
+
+    ``grant`` asks for permits under a grant this device already holds (renewing its credential mid-way).
+    """
+
+    intents: Annotated[list[Intent], Meta(min_length=1, max_length=MAX_REQUESTS)]
+    direct: bool = False
+    grant: IdOrEmpty = ""
+
+
+class S3Credential(Struct, kw_only=True):
+    """A short-lived credential for S3. ``endpoint`` is "" for AWS's own."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: int
+    bucket: str
+    region: str
+    endpoint: str
+
+
+class Permitted(Struct, kw_only=True):
+    """The answer to one intent, in order: PUT the bytes to ``key`` with ``permit`` as ``x-amz-meta-permit``."""
+
+    node: str
+    version: str
+    key: str
+    permit: str
+
+
+class UploadAnswer(Struct, kw_only=True):
+    grant: str
+    credential: S3Credential
+    permits: list[Permitted]
+
+
+class DownloadRequest(Struct, kw_only=True):
+    """Asks for a credential that reads this library's objects."""
+
+
+class DownloadAnswer(Struct, kw_only=True):
+    credential: S3Credential
+
+
+# -- commits --------------------------------------------------------------------------------------------------------
+
+
+class AddVersion(Struct, kw_only=True, tag="add", tag_field="op"):
+    permit: Annotated[str, Meta(max_length=2048)]
+
+
+class CopyVersion(Struct, kw_only=True, tag="copy", tag_field="op"):
+    """Makes an existing version's content (``source``) a new version of ``node`` or of a new file at parent/name."""
+
+    source: Id
+    node: IdOrEmpty = ""
+    parent: IdOrEmpty = ""
+    name: Annotated[str, Meta(max_length=255)] = ""
+    base_version: IdOrEmpty = ""
+    size_bytes: Size
+    checksum: Checksum
+    mtime_ns: int
+    executable: bool = False
+
+
+class MakeFolder(Struct, kw_only=True, tag="folder", tag_field="op"):
+    """``node`` is an id the client made (20 characters of a–z2–7), so that later requests can name the folder."""
+
+    node: Id
+    parent: Id
+    name: Name
+
+
+class Move(Struct, kw_only=True, tag="move", tag_field="op"):
+    node: Id
+    base_seq: Count
+    parent: Id
+    name: Name
+
+
+class Remove(Struct, kw_only=True, tag="remove", tag_field="op"):
+    """``held_all``: the client had everything below this folder as of ``base_seq``."""
+
+    node: Id
+    base_seq: Count
+    held_all: bool = False
+
+
+class Withdraw(Struct, kw_only=True, tag="withdraw", tag_field="op"):
+    permit: Annotated[str, Meta(max_length=2048)]
+
+
+CommitRequest = AddVersion | CopyVersion | MakeFolder | Move | Remove | Withdraw
+
+
+class CommitBody(Struct, kw_only=True):
+    """Changes in order. ``counter`` is the device's for those that carry no permit.
+
+    The header ``Idempotency-Key`` names the command: the same key with the same body gets the first answer.
+    """
+
+    requests: Annotated[list[CommitRequest], Meta(min_length=1, max_length=MAX_REQUESTS)]
+    counter: Count = 0
+    all_or_nothing: bool = False
+
+
+class ResultState(Struct, kw_only=True):
+    """What became of one request; see domain/commits.py ``Result``."""
+
+    status: Status
+    node: str = ""
+    seq: int = 0
+    version: str = ""
+    parent: str = ""
+    name: str = ""
+    reason: str = ""
+    detail: str = ""
+    kept: list[str] = []
+
+
+class CommitAnswer(Struct, kw_only=True):
+    """``done`` false (HTTP 202): not decided yet, ask ``GET`` the URL in ``Location`` again."""
+
+    command: str
+    done: bool
+    seq: int = 0
+    cursor: str = ""
+    results: list[ResultState] = []
+    refused: str = ""
+
+
+# -- nodes and versions ---------------------------------------------------------------------------------------------
+
+
+class VersionState(Struct, kw_only=True):
+    """One version. ``key``, ``s3_version``, ``offset`` and ``length`` say where its bytes are."""
+
+    id: str
+    size_bytes: int
+    checksum: str
+    mtime_ns: int
+    executable: bool
+    account: str
+    device: str
+    at_ms: int
+    key: str
+    s3_version: str
+    offset: int
+    length: int
+
+
+class NodeState(Struct, kw_only=True):
+    """The state of a node as of ``seq``. ``path`` only where a single node was asked for."""
+
+    id: str
+    parent: str
+    name: str
+    kind: Kind
+    seq: int
+    removed: bool = False
+    conflict_of: str = ""
+    path: str = ""
+    version: VersionState | None = None
+
+
+class Children(Struct, kw_only=True):
+    """One page of a folder by name; ``after`` is the name to ask on from, "" at the end."""
+
+    children: list[NodeState]
+    after: str = ""
+
+
+class Versions(Struct, kw_only=True):
+    """Versions of a file, newest first; ``before`` is the seq to ask on from, 0 at the end."""
+
+    versions: list[VersionState]
+    before: int = 0
+
+
+# -- sync -----------------------------------------------------------------------------------------------------------
+
+
+class Head(Struct, kw_only=True):
+    library: str
+    seq: int
+    cursor: str
+
+
+class Heads(Struct, kw_only=True):
+    """The heads of all libraries the asker is a member of. ``token`` goes into the next ``since``."""
+
+    heads: list[Head]
+    token: str
+
+
+class ChangeState(Struct, kw_only=True):
+    """The newest state of one node in this page; ``effect`` and authorship are those of its last change."""
+
+    effect: Effect
+    node: NodeState
+    account: str
+    device: str
+    at_ms: int
+
+
+class Changes(Struct, kw_only=True):
+    """The changes after a cursor. ``cursor`` is where this page ends (a commit's boundary); ``more``: ask again."""
+
+    changes: list[ChangeState]
+    cursor: str
+    seq: int
+    more: bool
+
+
+class Held(Struct, kw_only=True):
+    """One path a client holds. ``checksum`` is "" for a folder."""
+
+    path: Annotated[str, Meta(max_length=1024)]
+    checksum: Annotated[str, Meta(max_length=50)] = ""
+    size_bytes: Size = 0
+
+
+class CompareRequest(Struct, kw_only=True):
+    """First ask with ``digest`` alone; when it differs, ask again with ``held``."""
+
+    digest: Annotated[str, Meta(max_length=64)]
+    held: Annotated[list[Held], Meta(max_length=MAX_COMPARED_PATHS)] | None = None
+
+
+class DifferenceState(Struct, kw_only=True):
+    """``state``: ``newer`` (the server has a later version of what the client has), ``missing`` (the client lacks it),
+    ``extra`` (the server lacks it), ``different`` (other content). ``node`` is the server's state, if it has one."""
+
+    path: str
+    state: str
+    node: NodeState | None = None
+
+
+class CompareAnswer(Struct, kw_only=True):
+    """``differences`` is null when nothing was compared: equal digests, or ``held`` was not sent."""
+
+    seq: int
+    equal: bool
+    digest: str
+    differences: list[DifferenceState] | None = None
+
+
+# -- following ------------------------------------------------------------------------------------------------------
+
+
+class Follow(Struct, kw_only=True):
+    """One followed library, folder or file (``node``; the library's id is its root)."""
+
+    library: str
+    node: str
+    path: str = ""
+
+
+class Follows(Struct, kw_only=True):
+    follows: list[Follow]
+
+
+def json_schema_components() -> tuple[dict[str, object], dict[str, object]]:
+    """(references, components) of all bodies above, for the OpenAPI document."""
+    types = [t for t in globals().values() if isinstance(t, type) and issubclass(t, Struct) and t is not Struct]
+    _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    references = {t.__name__: {"$ref": f"#/components/schemas/{t.__name__}"} for t in types}
+    return references, dict(components)

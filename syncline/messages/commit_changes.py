@@ -1,0 +1,31 @@
+"""``CommitChanges``: gateway or intake → queue ``commits`` → metadata. What is wanted, not what happened.
+
+Wire form (msgpack): ``["CommitChanges", 1, 0, [command, body_key]]`` where ``command`` is ``syncline.domain.commands
+.Command`` or nil, and ``body_key`` the S3 key (under ``commands/``) of the msgpack command when it is too long for the
+queue, else "". Message group: the library. Deduplication id: the command's id.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from syncline.domain.commands import Command
+from syncline.messages.envelope import seal, unseal
+
+NAME = "CommitChanges"
+VERSION = (1, 0)
+MAX_INLINE_BYTES = 200_000
+
+
+class CommitChanges(msgspec.Struct, frozen=True, array_like=True):
+    command: Command | None
+    body_key: str = ""
+
+
+def encode(message: CommitChanges) -> bytes:
+    return seal(NAME, VERSION, message)
+
+
+def decode(wire: bytes) -> CommitChanges:
+    """Raises ``Unreadable``."""
+    return unseal(NAME, VERSION[0], CommitChanges, wire)

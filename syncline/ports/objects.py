@@ -1,0 +1,49 @@
+"""Objects: bytes under keys in one versioned bucket (Amazon S3).
+
+What a caller may rely on: a put is seen by every later read (strong consistency); an object version never changes;
+``put`` with ``only_if_absent`` never overwrites. Errors: ``NotFound``; ``ConditionFailed`` (only_if_absent and the
+key is taken); ``Temporary``; ``Broken`` (access denied, bad request).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class ObjectInfo(msgspec.Struct, frozen=True):
+    """What HeadObject says. ``checksum`` is ChecksumSHA256 ("" when S3 holds none); ``last_modified`` Unix s;
+    ``metadata`` the ``x-amz-meta-*`` values by lower-case name."""
+
+    key: str
+    s3_version: str
+    size_bytes: int
+    checksum: str
+    last_modified: int
+    metadata: Mapping[str, str]
+
+
+class ObjectStore(Protocol):
+    async def head(self, key: str, s3_version: str = "") -> ObjectInfo:
+        """What is stored under ``key``: the named version, else the current one."""
+        ...
+
+    async def get(self, key: str, s3_version: str = "", *, offset: int = 0, length: int | None = None) -> bytes:
+        """The bytes (of a bounded object: callers know its size)."""
+        ...
+
+    async def put(
+        self, key: str, body: bytes, *, metadata: Mapping[str, str] | None = None, only_if_absent: bool = False
+    ) -> ObjectInfo:
+        """Store an object of up to 5 GB with its SHA-256 checksum."""
+        ...
+
+    def list_keys(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
+        """Keys under ``prefix`` in order, those after ``after``, page by page."""
+        ...
+
+    async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
+        """A URL that anyone can GET for ``expires_s`` seconds; browsers save it as ``filename``."""
+        ...

@@ -1,0 +1,66 @@
+"""Queues (Amazon SQS).
+
+What a caller may rely on: a sent message is received at least once, in any order, unless deleted; a received message
+stays hidden for the queue's visibility time, then comes again. On ``COMMITS`` (FIFO) messages of one ``group`` come
+in order, the next ones only after the earlier are deleted or hidden no more, and a repeated ``dedup`` id within five
+minutes is dropped. After ``max receives`` (5) a message goes to the dead-letter queue. Errors: ``Temporary``, ``Broken``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+import msgspec
+
+MAX_BODY_BYTES = 256 * 1024
+"""SQS takes 1 MiB since 2025, but older tools and SNS do not: we stay below the old limit."""
+
+
+class Queue(str, Enum):
+    UPLOADS = "uploads"  # S3 events of objects/, delayed
+    DIRECT = "direct"  # S3 events of direct/, not delayed
+    COMMITS = "commits"  # FIFO: CommitChanges by library
+    SYNC = "sync"  # LibraryMoved for the syncer
+    NOTIFY = "notify"  # LibraryMoved for the notifier
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One received message. ``receipt`` names this receiving of it; ``received`` counts receivings, from 1."""
+
+    body: bytes
+    receipt: str
+    group: str
+    received: int
+    sent_at_ms: int
+
+
+class Queues(Protocol):
+    async def send(self, queue: Queue, body: bytes, *, group: str = "", dedup: str = "") -> None:
+        """Put a message of at most ``MAX_BODY_BYTES``. ``group`` and ``dedup`` only, and always, on ``COMMITS``."""
+        ...
+
+    async def receive(self, queue: Queue, *, limit: int = 10, wait_s: int = 20) -> Sequence[Message]:
+        """Up to ``limit`` (≤ 10) messages; waits up to ``wait_s`` for the first; empty when none came."""
+        ...
+
+    async def delete(self, queue: Queue, messages: Sequence[Message]) -> None:
+        """The work is done: never deliver these again. Harmless when a message is gone already."""
+        ...
+
+    async def hide(self, queue: Queue, message: Message, seconds: int) -> None:
+        """Keep a message hidden for this long from now on; 0 delivers it again at once."""
+        ...
+
+    async def set_aside(self, queue: Queue, message: Message, reason: str) -> None:
+        """Move a message that can never succeed to the queue's dead-letter queue, with its reason, and delete it."""
+        ...
+
+    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[tuple[Message, str]]:
+        """A look at up to ``limit`` dead letters with their reasons ("" when the receive limit put them there)."""
+        ...
+
+    async def depth(self, queue: Queue) -> int:
+        """About how many messages wait."""
+        ...
