@@ -53,7 +53,7 @@ class _Partition:
 
 
 class MemoryTables:
-    """``Tables`` whose every operation takes effect in one turn of the event loop, after others had theirs."""
+    """``Tables`` whose every operation takes effect in one turn of the loop, after others had theirs."""
 
     def __init__(self) -> None:
         self._partitions: dict[tuple[Table, str], _Partition] = {}
@@ -181,7 +181,7 @@ class MemoryTables:
 
 
 def holds(condition: Condition, row: Mapping[str, Value] | None) -> bool:
-    """Whether ``row`` (None: no row) meets ``condition``. Values of two types are never equal: 1 is not True."""
+    """Whether ``row`` (None: no row) meets ``condition``. Types must agree: 1 is not True."""
     match condition:
         case Absent():
             return row is None
