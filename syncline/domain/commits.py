@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 import msgspec
 
 from syncline.domain.nodes import Node, Place, Version
 
 
-class Effect(str, Enum):
+class Effect(StrEnum):
     """What a change did to its node."""
 
     ADDED = "added"  # a new node
@@ -47,7 +47,7 @@ class Commit(msgspec.Struct, frozen=True, array_like=True):
     withdrawn: tuple[str, ...] = ()
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """What became of one request of a command."""
 
     APPLIED = "applied"  # took effect as asked

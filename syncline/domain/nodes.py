@@ -6,12 +6,12 @@ default, so an older reader skips what it does not know and a newer one fills in
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 import msgspec
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What a node is."""
 
     FILE = "file"

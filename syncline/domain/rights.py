@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 
-class Role(str, Enum):
+class Role(StrEnum):
     """A member's role. Owners also share and remove; editors change content; viewers read and follow."""
 
     OWNER = "owner"

@@ -9,7 +9,7 @@ minutes is dropped. After ``max receives`` (5) a message goes to the dead-letter
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 256 * 1024
 """SQS takes 1 MiB since 2025, but older tools and SNS do not: we stay below the old limit."""
 
 
-class Queue(str, Enum):
+class Queue(StrEnum):
     UPLOADS = "uploads"  # S3 events of objects/, delayed
     DIRECT = "direct"  # S3 events of direct/, not delayed
     COMMITS = "commits"  # FIFO: CommitChanges by library

@@ -17,7 +17,7 @@ Errors: ``ConditionFailed``; ``Temporary`` for throttling, conflicts between tra
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -29,7 +29,7 @@ Row = Mapping[str, Value]
 MAX_TRANSACTION = 100
 
 
-class Table(str, Enum):
+class Table(StrEnum):
     """The tables. What lies in each is written in syncline/store."""
 
     JOURNAL = "journal"
