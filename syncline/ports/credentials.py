@@ -12,7 +12,7 @@ import msgspec
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """``expires_at`` is Unix s. ``endpoint`` is where S3 is reached ("" for AWS's own), with ``region`` and ``bucket``."""
+    """``expires_at`` is Unix s. ``endpoint`` is where S3 is reached, "" for AWS's own."""
 
     access_key_id: str
     secret_access_key: str

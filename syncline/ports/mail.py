@@ -1,6 +1,6 @@
 """Outgoing mail (Amazon SES v2). At least once as the caller drives it: after ``Temporary`` the mail may have gone.
 
-Errors: ``Temporary`` (throttled, away), ``Refused("mail-rejected")`` (address or content can never be sent), ``Broken``.
+Errors: ``Temporary`` (throttled, away), ``Refused("mail-rejected")`` (can never be sent), ``Broken``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 What a caller may rely on: a sent message is received at least once, in any order, unless deleted; a received message
 stays hidden for the queue's visibility time, then comes again. On ``COMMITS`` (FIFO) messages of one ``group`` come
 in order, the next ones only after the earlier are deleted or hidden no more, and a repeated ``dedup`` id within five
-minutes is dropped. After ``max receives`` (5) a message goes to the dead-letter queue. Errors: ``Temporary``, ``Broken``.
+minutes is dropped. After ``max receives`` (5) a message goes to the dead-letter queue.
+
+Errors: ``Temporary``, ``Broken``.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class Tables(Protocol):
         ...
 
     async def put_many(self, table: Table, rows: Sequence[Row]) -> None:
-        """Write whole rows without conditions, in any order, any number; not atomic together. All are written on return.
+        """Write any number of whole rows without conditions, in any order, not atomic together; all written on return.
 
         After an error some may be written; repeating is harmless. Keys must be distinct.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -47,10 +49,8 @@ def test_other_majors_names_shapes_and_garbage_are_unreadable(wire: bytes):
 @pytest.mark.parametrize("decode", READERS)
 @given(wire=st.binary(max_size=300))
 def test_garbage_never_raises_anything_else(decode, wire: bytes):
-    try:
+    with contextlib.suppress(Unreadable):
         decode(wire)
-    except Unreadable:
-        pass
 
 
 def s3_event(**record: object) -> bytes:
