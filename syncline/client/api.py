@@ -1,0 +1,185 @@
+"""The service's routes as typed methods. Errors and retries: http.py."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from types import TracebackType
+from urllib.parse import quote
+
+import msgspec
+
+from syncline.client.http import TokenStore, Transport, saved_session
+from syncline.domain.errors import Temporary
+from syncline.messages import api as m
+
+HEADS_WAIT_S = 50
+OUTCOME_ASKS_MAX = 12
+OUTCOME_PAUSE_S = 0.5
+COMMIT_TIMEOUT_S = 45.0
+
+
+class Api:
+    """One client's view of ``/v1``. Use as an async context manager, or call ``close``."""
+
+    def __init__(self, server: str, tokens: TokenStore, *, transport: Transport | None = None) -> None:
+        self._transport = transport or Transport(server, tokens)
+        self._tokens = tokens
+        self._call = self._transport.call
+
+    @property
+    def server(self) -> str:
+        return self._transport.server
+
+    async def __aenter__(self) -> Api:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    # -- accounts and devices
+
+    async def sign_up(self, email: str, password: str, name: str) -> m.Account:
+        body = m.NewAccount(email=email, password=password, name=name)
+        return await self._call("POST", "/v1/accounts", m.Account, body=body, open_to_all=True, repeatable=False)
+
+    async def sign_in(self, email: str, password: str, device_name: str) -> m.Session:
+        """Makes a device and saves its session in the token store."""
+        body = m.SignIn(email=email, password=password, device_name=device_name)
+        asked_at = time.time()
+        session = await self._call("POST", "/v1/sessions", m.Session, body=body, open_to_all=True, repeatable=False)
+        with self._tokens.alone():
+            self._tokens.save(saved_session(self.server, session, asked_at))
+        return session
+
+    async def sign_out(self) -> None:
+        """Revokes the device at the service and forgets the session."""
+        await self._call("DELETE", "/v1/sessions/current", type(None))
+        self._tokens.clear()
+
+    async def me(self) -> m.Me:
+        return await self._call("GET", "/v1/me", m.Me)
+
+    # -- libraries and members
+
+    async def create_library(self, name: str) -> m.Library:
+        return await self._call("POST", "/v1/libraries", m.Library, body=m.NewLibrary(name=name), repeatable=False)
+
+    async def libraries(self) -> list[m.Library]:
+        return (await self._call("GET", "/v1/libraries", m.Libraries)).libraries
+
+    async def library(self, library: str) -> m.Library:
+        return await self._call("GET", f"/v1/libraries/{library}", m.Library)
+
+    async def members(self, library: str) -> list[m.Member]:
+        return (await self._call("GET", f"/v1/libraries/{library}/members", m.Members)).members
+
+    async def set_member(self, library: str, member: m.NewMember) -> m.Member:
+        """Adds a member or gives it another role."""
+        return await self._call("POST", f"/v1/libraries/{library}/members", m.Member, body=member)
+
+    async def remove_member(self, library: str, account: str) -> None:
+        await self._call("DELETE", f"/v1/libraries/{library}/members/{account}", type(None))
+
+    # -- bytes and commits
+
+    async def uploads(self, library: str, request: m.UploadRequest) -> m.UploadAnswer:
+        """Permits for intents, with the credential to put their bytes. Nothing is committed by this."""
+        return await self._call("POST", f"/v1/libraries/{library}/uploads", m.UploadAnswer, body=request)
+
+    async def downloads(self, library: str) -> m.DownloadAnswer:
+        return await self._call(
+            "POST", f"/v1/libraries/{library}/downloads", m.DownloadAnswer, body=m.DownloadRequest()
+        )
+
+    async def commit(self, library: str, body: m.CommitBody | bytes, *, key: str = "") -> m.CommitAnswer:
+        """Send a command and wait for its outcome. ``key`` is the Idempotency-Key (else a fresh one); sending the
+        same key and body again gets the first answer. Raises ``Temporary`` when the outcome takes too long."""
+        wire = body if isinstance(body, bytes) else msgspec.msgpack.encode(body)
+        answer = await self._call(
+            "POST",
+            f"/v1/libraries/{library}/commits",
+            m.CommitAnswer,
+            body=wire,
+            headers={"Idempotency-Key": key or secrets.token_hex(16)},
+            timeout_s=COMMIT_TIMEOUT_S,
+        )
+        for asked in range(OUTCOME_ASKS_MAX):
+            if answer.done:
+                return answer
+            await asyncio.sleep(OUTCOME_PAUSE_S * (asked + 1))
+            answer = await self.outcome(library, answer.command)
+        if answer.done:
+            return answer
+        raise Temporary("The changes were sent, but it is not known yet what became of them; they are asked for again.")
+
+    async def outcome(self, library: str, command: str) -> m.CommitAnswer:
+        return await self._call("GET", f"/v1/libraries/{library}/commits/{command}", m.CommitAnswer)
+
+    # -- looking
+
+    async def node(self, library: str, node: str) -> m.NodeState:
+        return await self._call("GET", f"/v1/libraries/{library}/nodes/{node}", m.NodeState)
+
+    async def find(self, library: str, path: str) -> m.NodeState:
+        """The live node at a path ("" is the root)."""
+        return await self._call("GET", f"/v1/libraries/{library}/nodes", m.NodeState, query={"path": path})
+
+    async def children(self, library: str, folder: str, *, after: str = "", limit: int = 1000) -> m.Children:
+        query: dict[str, str | int] = {"after": after, "limit": limit}
+        return await self._call("GET", f"/v1/libraries/{library}/folders/{folder}/children", m.Children, query=query)
+
+    async def versions(self, library: str, node: str, *, before: int = 0, limit: int = 100) -> m.Versions:
+        query = {"limit": limit, **({"before": before} if before else {})}
+        return await self._call("GET", f"/v1/libraries/{library}/files/{node}/versions", m.Versions, query=query)
+
+    async def restore(self, library: str, node: str, version: str) -> m.CommitAnswer:
+        path = f"/v1/libraries/{library}/files/{node}/versions/{version}/restore"
+        answer = await self._call("POST", path, m.CommitAnswer, timeout_s=COMMIT_TIMEOUT_S)
+        for asked in range(OUTCOME_ASKS_MAX):
+            if answer.done:
+                break
+            await asyncio.sleep(OUTCOME_PAUSE_S * (asked + 1))
+            answer = await self.outcome(library, answer.command)
+        return answer
+
+    def content_url(self, library: str, node: str, version: str = "") -> str:
+        """Where a signed-in person's browser finds the bytes."""
+        path = f"{self.server}/v1/libraries/{library}/files/{node}/content"
+        return path + (f"?version={quote(version)}" if version else "")
+
+    # -- what I lack
+
+    async def heads(self, since: str = "", *, wait_s: int = 0) -> m.Heads:
+        """The heads of all my libraries; with ``wait_s`` held until something differs from the token ``since``."""
+        query: dict[str, str | int] = {"wait": min(wait_s, HEADS_WAIT_S)}
+        if since:
+            query["since"] = since
+        return await self._call("GET", "/v1/sync/heads", m.Heads, query=query, timeout_s=wait_s + 30)
+
+    async def changes(self, library: str, cursor: str = "", *, limit: int = 0) -> m.Changes:
+        """What changed after the cursor. Raises ``Refused("cursor-gone")`` with the fact ``start``."""
+        query: dict[str, str | int] = {"cursor": cursor} if cursor else {}
+        if limit:
+            query["limit"] = limit
+        return await self._call("GET", f"/v1/sync/libraries/{library}/changes", m.Changes, query=query)
+
+    async def compare(self, library: str, request: m.CompareRequest) -> m.CompareAnswer:
+        return await self._call("POST", f"/v1/sync/libraries/{library}/compare", m.CompareAnswer, body=request)
+
+    # -- following
+
+    async def follows(self) -> list[m.Follow]:
+        return (await self._call("GET", "/v1/follows", m.Follows)).follows
+
+    async def follow(self, library: str, node: str) -> m.Follow:
+        return await self._call("PUT", f"/v1/libraries/{library}/follows/{node}", m.Follow)
+
+    async def unfollow(self, library: str, node: str) -> None:
+        await self._call("DELETE", f"/v1/libraries/{library}/follows/{node}", type(None))

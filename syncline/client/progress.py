@@ -1,0 +1,42 @@
+"""What a client tells about its transfers while they run."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class Way(StrEnum):
+    """Which way bytes go."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+class Progress(Protocol):
+    """Called from the event loop, often: it must be quick and must not fail."""
+
+    def expect(self, way: Way, files: int, size_bytes: int) -> None:
+        """So many more files and bytes are to be moved."""
+        ...
+
+    def moved(self, way: Way, size_bytes: int) -> None:
+        """So many more bytes have gone (negative when a piece has to be sent again)."""
+        ...
+
+    def finished(self, way: Way, path: str) -> None:
+        """One file has arrived."""
+        ...
+
+
+class NoProgress:
+    """Tells nobody."""
+
+    def expect(self, way: Way, files: int, size_bytes: int) -> None:
+        pass
+
+    def moved(self, way: Way, size_bytes: int) -> None:
+        pass
+
+    def finished(self, way: Way, path: str) -> None:
+        pass

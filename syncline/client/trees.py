@@ -1,0 +1,121 @@
+"""The three trees of a link as plain values: base (last agreed), local (on this disk), remote (in the library).
+
+Paths are relative to the link's folder, with "/" between names. Base and local paths hold raw local names, as the
+disk has them; ``name`` is what the library has (NFC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from syncline.domain.nodes import Kind
+
+
+class Stat(msgspec.Struct, frozen=True, array_like=True):
+    """What tells, cheaply, whether a local file is still the one that was looked at."""
+
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    def same_content(self, other: Stat) -> bool:
+        return self == other
+
+
+class Content(msgspec.Struct, frozen=True, array_like=True):
+    """The content of a file: equal checksums of equal sizes are equal bytes."""
+
+    size_bytes: int
+    checksum: str
+    executable: bool
+
+    def same_bytes(self, other: Content | None) -> bool:
+        return other is not None and (self.size_bytes, self.checksum) == (other.size_bytes, other.checksum)
+
+
+class BaseNode(msgspec.Struct, frozen=True):
+    """A node as this client and the library last agreed on it.
+
+    ``local_name`` is its raw name on the disk. ``stat`` is what the disk said when they agreed (None for folders,
+    but for ``inode``). ``materialised`` false: known, but not on this disk; never to be read as removed.
+    """
+
+    node: str
+    parent: str
+    name: str
+    local_name: str
+    kind: Kind
+    seq: int
+    version: str = ""
+    content: Content | None = None
+    stat: Stat | None = None
+    materialised: bool = True
+
+
+class RemoteNode(msgspec.Struct, frozen=True):
+    """A live node of the library as of the remote tree's seq. ``key`` … ``length``: where its bytes are."""
+
+    node: str
+    parent: str
+    name: str
+    kind: Kind
+    seq: int
+    version: str = ""
+    content: Content | None = None
+    mtime_ns: int = 0
+    key: str = ""
+    s3_version: str = ""
+    offset: int = 0
+    length: int = 0
+    conflict_of: str = ""
+
+
+class LocalEntry(msgspec.Struct, frozen=True):
+    """A file or folder found on the disk. ``parent`` is the path of its folder, "" the root."""
+
+    path: str
+    parent: str
+    name: str
+    local_name: str
+    kind: Kind
+    stat: Stat
+    content: Content | None = None
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """Something on the disk that is left alone, and why (a stable slug and a sentence)."""
+
+    path: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Base:
+    """``root`` is the library's id, which is the id of the root folder; the root itself is not among the nodes."""
+
+    root: str
+    nodes: Mapping[str, BaseNode]
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The live nodes; ``seq`` is how far the journal has been read."""
+
+    root: str
+    nodes: Mapping[str, RemoteNode]
+    seq: int
+
+
+@dataclass(frozen=True)
+class Local:
+    """What a scan found. ``unsure``: paths whose content could not be told in this pass (still changing, unreadable);
+    they, and everything below them, are neither changed nor read as removed."""
+
+    entries: Mapping[str, LocalEntry]
+    skipped: tuple[Skipped, ...] = ()
+    unsure: frozenset[str] = frozenset()
