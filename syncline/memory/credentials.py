@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from syncline.domain.errors import Broken
 from syncline.memory.objects import BUCKET
 from syncline.ports.clock import Clock
-from syncline.ports.credentials import Credential
-
-DURATION_S_MIN = 900
-DURATION_S_MAX = 3600
+from syncline.ports.credentials import Credential, check_request
 
 
 class Issued(NamedTuple):
@@ -50,14 +46,3 @@ class MemoryCredentials:
         )
         self.issued.append(Issued(session_name, write_prefixes, read_prefixes, credential))
         return credential
-
-
-def check_request(write_prefixes: tuple[str, ...], read_prefixes: tuple[str, ...], duration_s: int) -> None:
-    """Raises ``Broken`` for what must never be asked: a prefix that is none opens more than was meant."""
-    for prefix in (*write_prefixes, *read_prefixes):
-        if not prefix.endswith("/") or prefix.startswith("/") or any(mark in prefix for mark in "*?$"):
-            raise Broken(f"{prefix!r} is no key prefix: it must end in '/' and hold none of '*?$'")
-    if not write_prefixes and not read_prefixes:
-        raise Broken("A credential without prefixes would open nothing")
-    if not DURATION_S_MIN <= duration_s <= DURATION_S_MAX:
-        raise Broken(f"A credential lasts {DURATION_S_MIN} to {DURATION_S_MAX} s, not {duration_s}")

@@ -37,9 +37,7 @@ class MemoryObjects:
         await asyncio.sleep(0)
         return self._find(key, s3_version)[0]
 
-    async def get(
-        self, key: str, s3_version: str = "", *, offset: int = 0, length: int | None = None
-    ) -> bytes:
+    async def get(self, key: str, s3_version: str = "", *, offset: int = 0, length: int | None = None) -> bytes:
         await asyncio.sleep(0)
         body = self._find(key, s3_version)[1]
         return body[offset:] if length is None else body[offset : offset + length]
@@ -53,9 +51,7 @@ class MemoryObjects:
         only_if_absent: bool = False,
     ) -> ObjectInfo:
         checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        return await self.put_with_checksum(
-            key, body, checksum, metadata=metadata, only_if_absent=only_if_absent
-        )
+        return await self.put_with_checksum(key, body, checksum, metadata=metadata, only_if_absent=only_if_absent)
 
     async def put_with_checksum(
         self,

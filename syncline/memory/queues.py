@@ -6,14 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from syncline.domain.errors import Broken
 from syncline.ports.clock import Clock
-from syncline.ports.queues import MAX_BODY_BYTES, Message, Queue
+from syncline.ports.queues import Message, Queue, check_limit, check_message
 
 MAX_RECEIVES = 5
 DEDUP_WINDOW_MS = 5 * 60 * 1000
 VISIBILITY_S = 60
-MAX_BATCH = 10
 
 
 @dataclass
@@ -34,7 +32,7 @@ class _Stored:
 class _Line:
     waiting: list[_Stored] = field(default_factory=list)
     dead: list[tuple[Message, str]] = field(default_factory=list)
-    dedup_until_ms: dict[str, int] = field(default_factory=dict)
+    dedup_until_ms: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 class MemoryQueues:
@@ -58,17 +56,16 @@ class MemoryQueues:
         line, now = self._lines[queue], self._clock.now_ms()
         if dedup:
             line.dedup_until_ms = {key: until for key, until in line.dedup_until_ms.items() if until > now}
-            if dedup in line.dedup_until_ms:
+            if (group, dedup) in line.dedup_until_ms:
                 return
-            line.dedup_until_ms[dedup] = now + DEDUP_WINDOW_MS
+            line.dedup_until_ms[group, dedup] = now + DEDUP_WINDOW_MS
         self._ids += 1
         visible_at_ms = now + self._delays_s.get(queue, 0) * 1000
         line.waiting.append(_Stored(self._ids, bytes(body), group, now, visible_at_ms))
         self._wake()
 
     async def receive(self, queue: Queue, *, limit: int = 10, wait_s: int = 20) -> Sequence[Message]:
-        if not 1 <= limit <= MAX_BATCH:
-            raise Broken(f"A receive takes 1 to {MAX_BATCH} messages, not {limit}")
+        check_limit(limit)
         deadline_ms = self._clock.now_ms() + wait_s * 1000
         await asyncio.sleep(0)
         while True:
@@ -130,9 +127,7 @@ class MemoryQueues:
 
     def _next_visible_ms(self, queue: Queue) -> int:
         now = self._clock.now_ms()
-        due = [
-            stored.visible_at_ms - now for stored in self._lines[queue].waiting if stored.visible_at_ms > now
-        ]
+        due = [stored.visible_at_ms - now for stored in self._lines[queue].waiting if stored.visible_at_ms > now]
         return min(due, default=VISIBILITY_S * 1000)
 
     async def _wait(self, changed: asyncio.Event, wait_ms: int) -> None:
@@ -150,14 +145,3 @@ class MemoryQueues:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def check_message(queue: Queue, body: bytes, group: str, dedup: str) -> None:
-    """Raises ``Broken`` for a message that SQS would not take, or that would lose its order."""
-    if len(body) > MAX_BODY_BYTES:
-        raise Broken(
-            f"A message of {len(body)} bytes is over {MAX_BODY_BYTES}: store it and send a reference"
-        )
-    is_fifo = queue is Queue.COMMITS
-    if bool(group) != is_fifo or bool(dedup) != is_fifo:
-        raise Broken(f"Messages on {queue.value} {'need' if is_fifo else 'take no'} group and dedup")

@@ -189,8 +189,7 @@ def holds(condition: Condition, row: Mapping[str, Value] | None) -> bool:
             return row is not None
         case Equals(values=values):
             return row is not None and all(
-                name in row and type(row[name]) is type(value) and row[name] == value
-                for name, value in values.items()
+                name in row and type(row[name]) is type(value) and row[name] == value for name, value in values.items()
             )
         case Below(attribute=attribute, limit=limit):
             if row is None or attribute not in row:
@@ -208,6 +207,8 @@ def check_operation(operation: Put | Update | Delete | Check) -> None:
     if isinstance(operation, Update):
         check_values(operation.set)
         check_values(operation.add)
+        if not operation.set and not operation.add:
+            raise Broken(f"An update of {operation.key} sets nothing and adds nothing")
         if {"pk", "sk"} & {*operation.set, *operation.add} or set(operation.set) & set(operation.add):
             raise Broken(f"An update of {operation.key} sets its key, or sets and adds to one attribute")
 

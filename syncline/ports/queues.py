@@ -2,8 +2,8 @@
 
 What a caller may rely on: a sent message is received at least once, in any order, unless deleted; a received message
 stays hidden for the queue's visibility time, then comes again. On ``COMMITS`` (FIFO) messages of one ``group`` come
-in order, the next ones only after the earlier are deleted or hidden no more, and a repeated ``dedup`` id within five
-minutes is dropped. After ``max receives`` (5) a message goes to the dead-letter queue.
+in order, the next ones only after the earlier are deleted or hidden no more, and a ``dedup`` id repeated in its
+group within five minutes is dropped. After ``max receives`` (5) a message goes to the dead-letter queue.
 
 Errors: ``Temporary``, ``Broken``.
 """
@@ -16,6 +16,9 @@ from typing import Protocol
 
 import msgspec
 
+from syncline.domain.errors import Broken
+
+MAX_RECEIVE = 10
 MAX_BODY_BYTES = 256 * 1024
 """SQS takes 1 MiB since 2025, but older tools and SNS do not: we stay below the old limit."""
 
@@ -66,3 +69,17 @@ class Queues(Protocol):
     async def depth(self, queue: Queue) -> int:
         """About how many messages wait."""
         ...
+
+
+def check_message(queue: Queue, body: bytes, group: str, dedup: str) -> None:
+    """Raises ``Broken`` for a message that SQS would not take, or that would lose its order."""
+    if len(body) > MAX_BODY_BYTES:
+        raise Broken(f"A message of {len(body)} bytes is over {MAX_BODY_BYTES}: store it and send a reference")
+    is_fifo = queue is Queue.COMMITS
+    if bool(group) != is_fifo or bool(dedup) != is_fifo:
+        raise Broken(f"Messages on {queue.value} {'need' if is_fifo else 'take no'} group and dedup")
+
+
+def check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_RECEIVE:
+        raise Broken(f"1 to {MAX_RECEIVE} messages are received at once, not {limit}")
