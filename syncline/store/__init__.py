@@ -1,1 +1,1 @@
-"""Journal, views and outcomes, written against the ports."""
+"""Row layouts and typed stores over the ports: journal, views, directory, grants, follows, checkpoints."""

@@ -1,0 +1,34 @@
+"""Checkpoints: how far a consumer has read a library's journal.
+
+Rows in the table ``directory``: ``pk = checkpoint#{consumer}#{library}``, ``sk = checkpoint``, ``seq``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from syncline.domain.errors import ConditionFailed
+from syncline.ports.tables import Below, Key, Table, Tables, Update
+from syncline.store.codec import number
+
+
+class Checkpoints:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def get(self, consumer: str, library: str) -> int:
+        """The last seq the consumer is done with; 0 when it never read this library."""
+        row = await self._tables.get(Table.DIRECTORY, _key(consumer, library))
+        return 0 if row is None else number(row, "seq")
+
+    async def advance(self, consumer: str, library: str, seq: int) -> None:
+        """The consumer is done with everything up to ``seq``. Never goes back: an earlier seq changes nothing."""
+        key = _key(consumer, library)
+        with contextlib.suppress(ConditionFailed):
+            await self._tables.write(
+                Update(Table.DIRECTORY, key, set={"seq": seq}, when=Below("seq", seq))
+            )
+
+
+def _key(consumer: str, library: str) -> Key:
+    return Key(f"checkpoint#{consumer}#{library}", "checkpoint")

@@ -1,0 +1,175 @@
+"""What a commit becomes in the views: rows that never change meaning. Pure.
+
+Rows in the table ``views``::
+
+    pk = node#{library}#{node}               sk = {seq}                 body: the node's state made by that commit
+                                             sk = {seq}#{version}       the same, and late: a version that is history only
+    pk = folder#{library}#{parent}#{bucket}  sk = {name} NUL {seq}      body: the state of the node placed there, or
+                                                                        left: the id of the node that left or was removed
+    pk = version#{library}#{version}         sk = version               body: the version's record
+    pk = applied#{library}                   sk = applied               seq: all commits up to here have their rows
+
+Every key names the seq that made the row (a version id is made once), so writing a commit's rows again writes the
+same bytes. Names hold no NUL, hence a folder's rows lie in order of name, then seq. A folder is spread over
+``FOLDER_BUCKETS`` partitions by its names' CRC-32.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from syncline.domain.commits import Change, Commit, Effect
+from syncline.domain.nodes import Node, Place, Version
+from syncline.domain.tree import VersionRecord
+from syncline.ports.tables import Key, Row
+from syncline.store.codec import pack, unpack
+
+FOLDER_BUCKETS = 8
+_SEQ_DIGITS = 12
+
+
+def rows_of(commit: Commit) -> list[Row]:
+    """All view rows of a commit, with distinct keys. The same commit gives the same bytes."""
+    states = final_states(commit)
+    rows = {
+        **_node_rows(commit, states),
+        **_folder_rows(commit, states),
+        **_version_rows(commit),
+    }
+    return [{"pk": key.pk, "sk": key.sk, **row} for key, row in rows.items()]
+
+
+def final_states(commit: Commit) -> dict[str, Node]:
+    """Each node whose state the commit changed, as it is afterwards."""
+    return {change.node.id: change.node for change in commit.changes if change.effect is not Effect.LATE}
+
+
+def places_of(commit: Commit, states: dict[str, Node]) -> dict[Place, Node | str]:
+    """What a commit did to places: the node that is there afterwards, or the id of the one that left.
+
+    A place that one node left and another took in the same commit is taken.
+    """
+    left: dict[Place, Node | str] = {}
+    for change in commit.changes:
+        if change.effect is Effect.LATE:
+            continue
+        if change.was is not None:
+            left[change.was] = change.node.id
+        if change.node.removed:
+            left[change.node.place] = change.node.id
+    taken = {node.place: node for node in states.values() if not node.removed}
+    return {**left, **taken}
+
+
+def versions_of(commit: Commit) -> Iterator[tuple[Node, Version, bool]]:
+    """The versions a commit brought, with their node, and whether they are the node's state afterwards."""
+    states = final_states(commit)
+    for change in commit.changes:
+        state = states.get(change.node.id, change.node)
+        version = _brought(change, commit.seq)
+        if version is not None:
+            current = change.late is None and state.version is not None and state.version.id == version.id
+            yield state, version, current
+
+
+def version_records(commit: Commit) -> dict[str, VersionRecord]:
+    """What a commit says about version ids: those it brought and those it withdrew."""
+    records = {permit: VersionRecord("", commit.seq, None, True) for permit in commit.withdrawn}
+    for node, version, _ in versions_of(commit):
+        records[version.id] = VersionRecord(node.id, commit.seq, version, False)
+    return records
+
+
+def _brought(change: Change, seq: int) -> Version | None:
+    if change.late is not None:
+        return change.late
+    return change.node.version if change.node.content_seq == seq else None
+
+
+def _node_rows(commit: Commit, states: dict[str, Node]) -> dict[Key, Row]:
+    rows: dict[Key, Row] = {}
+    for node in states.values():
+        rows[node_key(commit.library, node.id, commit.seq)] = {"body": pack(node)}
+    for node, version, current in versions_of(commit):
+        if not current:
+            key = node_key(commit.library, node.id, commit.seq, version.id)
+            rows[key] = {"body": pack(node), "late": pack(version)}
+    return rows
+
+
+def _folder_rows(commit: Commit, states: dict[str, Node]) -> dict[Key, Row]:
+    rows: dict[Key, Row] = {}
+    for place, what in places_of(commit, states).items():
+        key = place_key(commit.library, place, commit.seq)
+        rows[key] = {"left": what} if isinstance(what, str) else {"body": pack(what)}
+    return rows
+
+
+def _version_rows(commit: Commit) -> dict[Key, Row]:
+    return {
+        version_key(commit.library, version): {"body": pack(record)}
+        for version, record in version_records(commit).items()
+    }
+
+
+# -- keys, and reading rows back --------------------------------------------------------------------------------
+
+
+def digits(seq: int) -> str:
+    return f"{seq:0{_SEQ_DIGITS}d}"
+
+
+def node_partition(library: str, node: str) -> str:
+    return f"node#{library}#{node}"
+
+
+def node_key(library: str, node: str, seq: int, version: str = "") -> Key:
+    return Key(node_partition(library, node), f"{digits(seq)}#{version}" if version else digits(seq))
+
+
+def bucket_of(name: str) -> int:
+    return zlib.crc32(name.encode()) % FOLDER_BUCKETS
+
+
+def folder_partition(library: str, parent: str, bucket: int) -> str:
+    return f"folder#{library}#{parent}#{bucket}"
+
+
+def place_key(library: str, place: Place, seq: int) -> Key:
+    pk = folder_partition(library, place.parent, bucket_of(place.name))
+    return Key(pk, f"{place.name}\0{digits(seq)}")
+
+
+def version_key(library: str, version: str) -> Key:
+    return Key(f"version#{library}#{version}", "version")
+
+
+def applied_key(library: str) -> Key:
+    return Key(f"applied#{library}", "applied")
+
+
+def name_and_seq(row: Row) -> tuple[str, int]:
+    """The name and the seq in the key of a folder's row."""
+    name, _, seq = str(row["sk"]).rpartition("\0")
+    return name, int(seq)
+
+
+def node_in(row: Row) -> Node | None:
+    """The node a row holds; None in a folder's row that says a node left."""
+    return unpack(Node, row["body"]) if "body" in row else None
+
+
+def versions_in(row: Row) -> VersionRecord | None:
+    """The version a node's row brought, if it did."""
+    node = unpack(Node, row["body"])
+    seq = int(str(row["sk"])[:_SEQ_DIGITS])
+    if "late" in row:
+        return VersionRecord(node.id, seq, unpack(Version, row["late"]), False)
+    if node.version is not None and node.content_seq == seq:
+        return VersionRecord(node.id, seq, node.version, False)
+    return None
+
+
+def record_in(row: Row) -> VersionRecord:
+    return unpack(VersionRecord, row["body"])

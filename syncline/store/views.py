@@ -1,0 +1,152 @@
+"""The views of the journal: written from commits, read as of any seq that is applied.
+
+The rows and why writing them twice is harmless: ``syncline/store/rows.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncline.domain.commits import Commit
+from syncline.domain.errors import Broken, ConditionFailed
+from syncline.domain.nodes import Node, Place
+from syncline.domain.tree import VersionRecord
+from syncline.ports.tables import Absent, Equals, Row, Table, Tables, Update
+from syncline.store.codec import number
+from syncline.store.folders import FolderReader
+from syncline.store.rows import (
+    applied_key,
+    digits,
+    node_in,
+    node_partition,
+    place_key,
+    record_in,
+    rows_of,
+    version_key,
+    versions_in,
+)
+
+ADVANCE_TRIES = 16
+"""Each failed try means that another worker advanced; so many in a row are a fault, not bad luck."""
+
+
+class Views:
+    """Reads are right for ``at`` up to ``applied``. Writing is for the metadata service alone."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    async def applied(self, library: str) -> int:
+        """All commits up to this seq have their rows; 0 for a new library. One read unit."""
+        row = await self._tables.get(Table.VIEWS, applied_key(library))
+        return 0 if row is None else number(row, "seq")
+
+    async def write(self, *commits: Commit) -> None:
+        """Write the rows of commits. Repeating is harmless, whoever has gone on since."""
+        rows: dict[tuple[str, str], Row] = {}
+        for commit in commits:
+            rows.update({(str(row["pk"]), str(row["sk"])): row for row in rows_of(commit)})
+        if rows:
+            await self._tables.put_many(Table.VIEWS, list(rows.values()))
+
+    async def advance(self, library: str, *, after: int, to: int) -> None:
+        """Say that the rows of every commit in ``(after, to]`` are written, as those up to ``after`` were before.
+
+        Never goes back and never leaves a gap: when another worker has gone beyond ``to`` nothing changes; raises
+        ``Broken`` when ``after`` itself is not applied.
+        """
+        for _ in range(ADVANCE_TRIES):
+            if to <= after:
+                return
+            was = Equals({"seq": after}) if after else Absent()
+            update = Update(Table.VIEWS, applied_key(library), set={"seq": to}, when=was)
+            try:
+                await self._tables.write(update)
+                return
+            except ConditionFailed:
+                applied = await self.applied(library)
+            if applied < after:
+                raise Broken(f"The views of {library} are at {applied}: {after} to {to} would leave a gap")
+            after = applied
+        raise Broken(f"The views of {library} could not be advanced to {to} in {ADVANCE_TRIES} tries")
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    async def node(self, library: str, node: str, at: int) -> Node | None:
+        """The node's state as of ``at``, removed ones too; None when it was not there yet."""
+        rows = self._tables.query(
+            Table.VIEWS,
+            node_partition(library, node),
+            last=f"{digits(at)}~",
+            descending=True,
+            limit=1,
+        )
+        async for row in rows:
+            return node_in(row)
+        return None
+
+    async def child(self, library: str, parent: str, name: str, at: int) -> Node | None:
+        """The node placed under a name as of ``at``, unless it is removed."""
+        newest = place_key(library, Place(parent, name), at)
+        rows = self._tables.query(
+            Table.VIEWS, newest.pk, first=f"{name}\0", last=newest.sk, descending=True, limit=1
+        )
+        async for row in rows:
+            return node_in(row)
+        return None
+
+    async def children(
+        self, library: str, parent: str, at: int, after: str = "", limit: int = 1_000
+    ) -> list[Node]:
+        """Up to ``limit`` nodes placed in a folder as of ``at``, in order of name, from the name after ``after``."""
+        found: list[Node] = []
+        if limit <= 0:
+            return found
+        reader = FolderReader(self._tables, library, parent, at)
+        async for node in reader.children(after=after, expected=limit):
+            found.append(node)
+            if len(found) == limit:
+                break
+        return found
+
+    async def all_children(
+        self, library: str, parent: str, at: int, *, rows_max: int | None = None
+    ) -> list[Node] | None:
+        """Everything placed in a folder as of ``at``; None when that would read more than ``rows_max`` rows."""
+        reader = FolderReader(self._tables, library, parent, at)
+        found: list[Node] = []
+        async for node in reader.children():
+            if rows_max is not None and reader.rows_read > rows_max:
+                return None
+            found.append(node)
+        return found
+
+    async def versions(
+        self, library: str, node: str, before: int | None = None, limit: int = 100, *, at: int | None = None
+    ) -> list[VersionRecord]:
+        """Versions of a file that commits before ``before`` and up to ``at`` brought, newest first."""
+        bounds = [seq for seq in (None if before is None else before - 1, at) if seq is not None]
+        last = f"{digits(min(bounds))}~" if bounds else None
+        found: list[VersionRecord] = []
+        rows = self._tables.query(
+            Table.VIEWS, node_partition(library, node), last=last, descending=True
+        )
+        async for row in rows:
+            record = versions_in(row)
+            if record is not None:
+                found.append(record)
+            if len(found) >= limit:
+                break
+        return found
+
+    async def version(self, library: str, version: str) -> VersionRecord | None:
+        """What is known of a version id, withdrawn permits too."""
+        return (await self.version_records(library, [version])).get(version)
+
+    async def version_records(self, library: str, ids: Sequence[str]) -> dict[str, VersionRecord]:
+        """Those of many version ids that are known, in batches."""
+        keys = {version_key(library, version): version for version in ids}
+        rows = await self._tables.get_many(Table.VIEWS, list(keys)) if keys else {}
+        return {keys[key]: record_in(row) for key, row in rows.items()}
