@@ -1,0 +1,1 @@
+"""What every service is served with: its life, HTTP, sign-in, consuming queues, logs and metrics."""
