@@ -1,0 +1,38 @@
+"""Mail through SES."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from syncline.aws.errors import code_of, ours
+from syncline.domain.errors import Refused
+
+REJECTED = {"MessageRejected", "BadRequestException"}
+
+Client = Any
+
+
+class SesMailer:
+    """``Mailer`` that sends from ``mail_from``. ``client`` must not retry by itself: a mail could go twice."""
+
+    def __init__(self, client: Client, mail_from: str) -> None:
+        self._client = client
+        self._mail_from = mail_from
+
+    async def send(self, message: EmailMessage, *, to: str) -> str:
+        with ours(f"Send mail to {to}"):
+            try:
+                answer = await self._client.send_email(
+                    FromEmailAddress=self._mail_from,
+                    Destination={"ToAddresses": [to]},
+                    Content={"Raw": {"Data": message.as_bytes(policy=SMTP)}},
+                )
+            except ClientError as error:
+                if code_of(error) in REJECTED:
+                    raise Refused("mail-rejected", f"No mail can be sent to {to}: {error}", status=422) from error
+                raise
+        return str(answer["MessageId"])

@@ -1,0 +1,143 @@
+"""Queues on SQS."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from syncline.aws.bodies import from_text, to_text
+from syncline.aws.errors import code_of, ours
+from syncline.aws.names import dead_queue_name, queue_name
+from syncline.domain.errors import Broken, Temporary
+from syncline.ports.queues import MAX_RECEIVE, Message, Queue, check_limit, check_message
+
+MAX_WAIT_S = 20
+"""The longest SQS holds a receive; ``wait_s`` above it is cut."""
+
+MAX_REASON_CHARACTERS = 1000
+REASON = "reason"
+SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"]
+NOT_IN_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters SQS does not take. Source: SendMessage, "MessageBody"."""
+
+GONE = {
+    "ReceiptHandleIsInvalid",
+    "InvalidParameterValue",  # FIFO: "The receipt handle has expired"
+    "MessageNotInflight",
+    "AWS.SimpleQueueService.MessageNotInflight",
+}
+"""Said of a receipt that names nothing any more."""
+
+Client = Any
+
+
+class SqsQueues:
+    """``Queues`` whose names begin with ``stack``. Their URLs are asked for once."""
+
+    def __init__(self, client: Client, stack: str) -> None:
+        self._client = client
+        self._stack = stack
+        self._urls: dict[str, str] = {}
+
+    async def send(self, queue: Queue, body: bytes, *, group: str = "", dedup: str = "") -> None:
+        check_message(queue, body, group, dedup)
+        order = {"MessageGroupId": group, "MessageDeduplicationId": dedup} if group else {}
+        with ours(f"Send to {queue.value}"):
+            url = await self._url(queue_name(self._stack, queue))
+            await self._client.send_message(QueueUrl=url, MessageBody=to_text(body), **order)
+
+    async def receive(self, queue: Queue, *, limit: int = 10, wait_s: int = 20) -> Sequence[Message]:
+        check_limit(limit)
+        with ours(f"Receive from {queue.value}"):
+            answer = await self._client.receive_message(
+                QueueUrl=await self._url(queue_name(self._stack, queue)),
+                MaxNumberOfMessages=limit,
+                WaitTimeSeconds=min(wait_s, MAX_WAIT_S),
+                MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
+            )
+        return [_message(raw) for raw in answer.get("Messages", [])]
+
+    async def delete(self, queue: Queue, messages: Sequence[Message]) -> None:
+        for start in range(0, len(messages), MAX_RECEIVE):
+            batch = messages[start : start + MAX_RECEIVE]
+            entries = [{"Id": str(n), "ReceiptHandle": message.receipt} for n, message in enumerate(batch)]
+            with ours(f"Deleting from {queue.value}"):
+                url = await self._url(queue_name(self._stack, queue))
+                answer = await self._client.delete_message_batch(QueueUrl=url, Entries=entries)
+            _require_deleted(queue, answer.get("Failed", []))
+
+    async def hide(self, queue: Queue, message: Message, seconds: int) -> None:
+        with ours(f"Hide a message on {queue.value}"):
+            url = await self._url(queue_name(self._stack, queue))
+            try:
+                await self._client.change_message_visibility(
+                    QueueUrl=url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+                )
+            except ClientError as error:
+                if code_of(error) not in GONE:
+                    raise
+
+    async def set_aside(self, queue: Queue, message: Message, reason: str) -> None:
+        request: dict[str, Any] = {"MessageBody": to_text(message.body)}
+        if text := NOT_IN_SQS.sub("\ufffd", reason)[:MAX_REASON_CHARACTERS]:
+            request["MessageAttributes"] = {REASON: {"DataType": "String", "StringValue": text}}
+        if message.group:
+            # Set aside again after a failed delete: one dead letter.
+            dedup = hashlib.sha256(b"%d " % message.sent_at_ms + message.body).hexdigest()
+            request |= {"MessageGroupId": message.group, "MessageDeduplicationId": dedup}
+        with ours(f"Set a message of {queue.value} aside"):
+            url = await self._url(dead_queue_name(self._stack, queue))
+            await self._client.send_message(QueueUrl=url, **request)
+        await self.delete(queue, [message])
+
+    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[tuple[Message, str]]:
+        check_limit(limit)
+        with ours(f"Look at the dead letters of {queue.value}"):
+            answer = await self._client.receive_message(
+                QueueUrl=await self._url(dead_queue_name(self._stack, queue)),
+                MaxNumberOfMessages=limit,
+                WaitTimeSeconds=0,
+                VisibilityTimeout=0,  # a look, no more: the next one finds them again
+                MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
+                MessageAttributeNames=[REASON],
+            )
+        return [(_message(raw), _reason(raw)) for raw in answer.get("Messages", [])]
+
+    async def depth(self, queue: Queue) -> int:
+        name = "ApproximateNumberOfMessages"
+        with ours(f"Ask for the depth of {queue.value}"):
+            answer = await self._client.get_queue_attributes(
+                QueueUrl=await self._url(queue_name(self._stack, queue)), AttributeNames=[name]
+            )
+        return int(answer["Attributes"][name])
+
+    async def _url(self, name: str) -> str:
+        if name not in self._urls:
+            self._urls[name] = (await self._client.get_queue_url(QueueName=name))["QueueUrl"]
+        return self._urls[name]
+
+
+def _message(raw: Mapping[str, Any]) -> Message:
+    attributes = raw.get("Attributes", {})
+    return Message(
+        body=from_text(raw["Body"]),
+        receipt=raw["ReceiptHandle"],
+        group=attributes.get("MessageGroupId", ""),
+        received=int(attributes.get("ApproximateReceiveCount", 1)),
+        sent_at_ms=int(attributes.get("SentTimestamp", 0)),
+    )
+
+
+def _reason(raw: Mapping[str, Any]) -> str:
+    return str(raw.get("MessageAttributes", {}).get(REASON, {}).get("StringValue", ""))
+
+
+def _require_deleted(queue: Queue, failed: Sequence[Mapping[str, Any]]) -> None:
+    failed = [entry for entry in failed if entry["Code"] not in GONE]
+    if failed:
+        error = Broken if failed[0].get("SenderFault") else Temporary
+        raise error(f"Deleting from {queue.value}: {failed[0]['Code']}: {failed[0].get('Message', '')}")

@@ -1,0 +1,145 @@
+"""What a service is told by its environment, read once at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from syncline.domain.errors import Broken
+
+DIGEST_WINDOW_S = 120
+LOG_LEVEL = "info"
+MIN_KEY_BYTES = 32
+
+
+class SigningKey(msgspec.Struct, frozen=True):
+    """One key that signs permits, tokens or links. ``secret`` is base64 in the file."""
+
+    id: str
+    secret: bytes
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """The signing keys, newest first: the first of each kind signs, all of them verify."""
+
+    permit_keys: tuple[SigningKey, ...] = ()
+    token_keys: tuple[SigningKey, ...] = ()
+    link_keys: tuple[SigningKey, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The variables of one service. Not every service has all: what is not set is ``Broken`` when it is used.
+
+    AWS credentials are not here: they are found the way AWS's own tools find them.
+    """
+
+    variables: Mapping[str, str]
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises ``Broken``, naming the variable, when one that every service needs is missing."""
+        names = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
+        settings = cls(
+            {
+                name: value
+                for name, value in environ.items()
+                if value and (name in names or name.startswith("SYNCLINE_"))
+            }
+        )
+        for name in ("AWS_DEFAULT_REGION", "SYNCLINE_STACK"):
+            settings.needed(name)
+        return settings
+
+    def needed(self, name: str) -> str:
+        """The value of the variable ``name``. Raises ``Broken`` when it is not set."""
+        value = self.variables.get(name)
+        if not value:
+            raise Broken(f"The environment variable {name} is not set: this service needs it")
+        return value
+
+    def has(self, name: str) -> bool:
+        return name in self.variables
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """Where AWS is reached; None for AWS's own endpoints."""
+        return self.variables.get("AWS_ENDPOINT_URL")
+
+    @property
+    def region(self) -> str:
+        return self.needed("AWS_DEFAULT_REGION")
+
+    @property
+    def stack(self) -> str:
+        """The prefix of every table's and queue's name."""
+        return self.needed("SYNCLINE_STACK")
+
+    @property
+    def bucket(self) -> str:
+        return self.needed("SYNCLINE_BUCKET")
+
+    @property
+    def changes_topic_arn(self) -> str:
+        return self.needed("SYNCLINE_CHANGES_TOPIC_ARN")
+
+    @property
+    def client_role_arn(self) -> str:
+        return self.needed("SYNCLINE_CLIENT_ROLE_ARN")
+
+    @property
+    def redis_url(self) -> str:
+        return self.needed("SYNCLINE_REDIS_URL")
+
+    @property
+    def listen(self) -> tuple[str, int]:
+        """The host and port to serve on, from ``host:port``. Raises ``Broken`` for anything else."""
+        host, colon, port = self.needed("SYNCLINE_LISTEN").rpartition(":")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+            raise Broken(f"SYNCLINE_LISTEN is host:port, not {self.needed('SYNCLINE_LISTEN')!r}")
+        return host.strip("[]"), int(port)
+
+    @property
+    def public_url(self) -> str:
+        """The address people and clients use, without a slash at its end."""
+        return self.needed("SYNCLINE_PUBLIC_URL").rstrip("/")
+
+    @property
+    def s3_public_endpoint(self) -> str | None:
+        """Where clients reach S3, if not where services do; None for AWS's own endpoint."""
+        return self.variables.get("SYNCLINE_S3_PUBLIC_ENDPOINT", self.endpoint_url)
+
+    @property
+    def mail_from(self) -> str:
+        return self.needed("SYNCLINE_MAIL_FROM")
+
+    @property
+    def digest_window_s(self) -> int:
+        """How long changes are gathered before a mail goes out."""
+        text = self.variables.get("SYNCLINE_DIGEST_WINDOW_SECONDS", str(DIGEST_WINDOW_S))
+        if not text.isdecimal():
+            raise Broken(f"SYNCLINE_DIGEST_WINDOW_SECONDS is a number of seconds, not {text!r}")
+        return int(text)
+
+    @property
+    def log_level(self) -> str:
+        return self.variables.get("SYNCLINE_LOG_LEVEL", LOG_LEVEL).lower()
+
+    def secrets(self) -> Secrets:
+        """The signing keys from the file ``SYNCLINE_SECRETS``.
+
+        Raises ``Broken`` when the file cannot be read, is malformed, or holds a key under 32 bytes.
+        """
+        path = Path(self.needed("SYNCLINE_SECRETS"))
+        try:
+            secrets = msgspec.json.decode(path.read_bytes(), type=Secrets)
+        except (OSError, msgspec.DecodeError) as error:
+            # Neither error shows what the file holds.
+            raise Broken(f"The file of SYNCLINE_SECRETS cannot be used: {error}") from error
+        for key in (*secrets.permit_keys, *secrets.token_keys, *secrets.link_keys):
+            if len(key.secret) < MIN_KEY_BYTES:
+                raise Broken(f"The key {key.id!r} of SYNCLINE_SECRETS has under {MIN_KEY_BYTES} bytes")
+        return secrets
