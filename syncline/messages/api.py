@@ -24,7 +24,8 @@ Password = Annotated[str, Meta(min_length=8, max_length=1024)]
 Title = Annotated[str, Meta(min_length=1, max_length=255)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Checksum = Annotated[str, Meta(min_length=44, max_length=50)]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Nanoseconds = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Size = Annotated[int, Meta(ge=0, le=80 * 1024**4)]
 
 MAX_COMPARED_PATHS = 200_000
@@ -141,7 +142,7 @@ class Intent(Struct, kw_only=True):
     base_version: IdOrEmpty = ""
     size_bytes: Size
     checksum: Checksum
-    mtime_ns: int
+    mtime_ns: Nanoseconds
     executable: bool = False
     counter: Count = 0
 
@@ -209,7 +210,7 @@ class CopyVersion(Struct, kw_only=True, tag="copy", tag_field="op"):
     base_version: IdOrEmpty = ""
     size_bytes: Size
     checksum: Checksum
-    mtime_ns: int
+    mtime_ns: Nanoseconds
     executable: bool = False
 
 
@@ -414,5 +415,5 @@ def json_schema_components() -> tuple[dict[str, object], dict[str, object]]:
     """(references, components) of all bodies above, for the OpenAPI document."""
     types = [t for t in globals().values() if isinstance(t, type) and issubclass(t, Struct) and t is not Struct]
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    references = {t.__name__: {"$ref": f"#/components/schemas/{t.__name__}"} for t in types}
+    references: dict[str, object] = {t.__name__: {"$ref": f"#/components/schemas/{t.__name__}"} for t in types}
     return references, dict(components)

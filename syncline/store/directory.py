@@ -19,7 +19,7 @@ import msgspec
 
 from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
 from syncline.domain.rights import Role
-from syncline.ports.tables import Absent, Delete, Equals, Exists, Key, Put, Row, Table, Tables, Update
+from syncline.ports.tables import Absent, Delete, Equals, Exists, Key, Put, Row, Table, Tables, Update, Value
 from syncline.store.codec import number, text
 from syncline.store.journal import Journal
 
@@ -37,7 +37,10 @@ class AccountRecord(msgspec.Struct, frozen=True):
 
 
 class DeviceRecord(msgspec.Struct, frozen=True):
-    """``refresh_hash`` and ``previous_refresh_hash`` are hashes of refresh tokens, never the tokens."""
+    """``refresh_hash`` and ``previous_refresh_hash`` are hashes of refresh tokens, never the tokens.
+
+    ``rotated_at_ms`` is when the previous one was last replaced, 0 when it never was.
+    """
 
     id: str
     account: str
@@ -46,6 +49,7 @@ class DeviceRecord(msgspec.Struct, frozen=True):
     previous_refresh_hash: str
     created_at_ms: int
     revoked: bool = False
+    rotated_at_ms: int = 0
 
 
 class LibraryRecord(msgspec.Struct, frozen=True):
@@ -102,6 +106,12 @@ class Directory:
         row = await self._tables.get(Table.DIRECTORY, Key(f"email#{normal_email(email)}", "email"))
         return None if row is None else await self.account(text(row, "account"))
 
+    async def set_password_hash(self, account: str, expected_hash: str, new_hash: str) -> None:
+        """Store the same password under newer parameters. Raises ``ConditionFailed`` when it was changed meanwhile."""
+        same = Equals({"password_hash": expected_hash})
+        change: dict[str, Value] = {"password_hash": new_hash}
+        await self._tables.write(Update(Table.DIRECTORY, _account_key(account), set=change, when=same))
+
     async def create_device(self, device: DeviceRecord) -> None:
         """Raises ``ConditionFailed`` when the id is taken."""
         await self._tables.write(Put(Table.DIRECTORY, _row(_device_key(device.id), device), Absent()))
@@ -110,23 +120,25 @@ class Directory:
         row = await self._tables.get(Table.DIRECTORY, _device_key(device))
         return None if row is None else _device(row)
 
-    async def rotate_refresh(self, device: str, expected_hash: str, new_hash: str) -> None:
-        """Replace the refresh token's hash. Raises ``ConditionFailed`` unless it is ``expected_hash``, unrevoked."""
-        await self._tables.write(
-            Update(
-                Table.DIRECTORY,
-                _device_key(device),
-                set={"refresh_hash": new_hash, "previous_refresh_hash": expected_hash},
-                when=Equals({"refresh_hash": expected_hash, "revoked": False}),
-            )
-        )
+    async def rotate_refresh(
+        self, device: str, expected_hash: str, new_hash: str, *, previous_hash: str, at_ms: int
+    ) -> None:
+        """Replace the refresh token's hash. Raises ``ConditionFailed`` unless it is ``expected_hash``, unrevoked.
+
+        ``previous_hash`` is the token that was replaced at ``at_ms`` (on a repeat after a lost answer, the older one).
+        """
+        changed: dict[str, Value] = {
+            "refresh_hash": new_hash,
+            "previous_refresh_hash": previous_hash,
+            "rotated_at_ms": at_ms,
+        }
+        unchanged = Equals({"refresh_hash": expected_hash, "revoked": False})
+        await self._tables.write(Update(Table.DIRECTORY, _device_key(device), set=changed, when=unchanged))
 
     async def revoke_device(self, device: str) -> None:
         """Nobody gets in with this device any more. Raises ``NotFound``."""
         try:
-            await self._tables.write(
-                Update(Table.DIRECTORY, _device_key(device), set={"revoked": True}, when=Exists())
-            )
+            await self._tables.write(Update(Table.DIRECTORY, _device_key(device), set={"revoked": True}, when=Exists()))
         except ConditionFailed:
             raise NotFound(f"There is no device {device}") from None
 
@@ -166,8 +178,7 @@ class Directory:
             Table.DIRECTORY, f"library#{library}", first="member#", last="member#~", limit=MEMBERS_MAX
         )
         return [
-            MemberRecord(library, str(row["sk"]).removeprefix("member#"), Role(text(row, "role")))
-            async for row in rows
+            MemberRecord(library, str(row["sk"]).removeprefix("member#"), Role(text(row, "role"))) async for row in rows
         ]
 
     async def set_member(self, library: str, account: str, role: Role | None) -> None:
@@ -197,9 +208,7 @@ class Directory:
 def _refuse_to_lose_the_last_owner(now: dict[str, Role], account: str, role: Role | None) -> None:
     owners = {member for member, had in now.items() if had is Role.OWNER}
     if owners == {account} and role is not Role.OWNER:
-        raise Refused(
-            "last-owner", "A library keeps at least one owner; make someone else an owner first.", status=409
-        )
+        raise Refused("last-owner", "A library keeps at least one owner; make someone else an owner first.", status=409)
 
 
 def _member_writes(library: str, account: str, role: Role | None) -> Sequence[Put | Delete]:
@@ -260,6 +269,7 @@ def _device(row: Row) -> DeviceRecord:
         text(row, "previous_refresh_hash"),
         number(row, "created_at_ms"),
         row.get("revoked") is True,
+        number(row, "rotated_at_ms") if "rotated_at_ms" in row else 0,
     )
 
 
