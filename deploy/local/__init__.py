@@ -1,1 +1,1 @@
-"""The embedded stack: everything on one machine, in one go."""
+"""The embedded stack: a local AWS, Valkey and the four services on this machine, under one supervisor."""

@@ -1,0 +1,185 @@
+"""The one definition of Syncline's AWS resources, as plain values without I/O.
+
+The embedded stack, compose and the infrastructure on AWS all create exactly what stands here, so a
+queue, a lifetime or a permission is changed in one place. Who may do what is in `deploy.permissions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from deploy import permissions
+from deploy.names import Names
+from deploy.permissions import Document
+
+SERVICES = ("gateway", "metadata", "syncer", "notifier")
+
+TABLES = ("journal", "views", "directory", "outcomes", "mail")
+TABLES_THAT_EXPIRE = ("directory", "outcomes", "mail")
+TTL_ATTRIBUTE = "expires_at"
+
+MULTIPART_DAYS_MAX = 7
+# A referred-to command body outlives the queue message that refers to it.
+COMMANDS_DAYS_MAX = 30
+RECEIVE_COUNT_MAX = 5
+RETENTION_SECONDS = 14 * 24 * 3600
+VISIBILITY_SECONDS = 60
+# A commit reads and writes more than other consumers do; twice its own time-out would stall a library.
+COMMITS_VISIBILITY_SECONDS = 90
+# A batch is committed by its client before its own events arrive (design §5).
+UPLOADS_DELAY_SECONDS = 120
+
+CORS_METHODS = ("GET", "PUT", "POST", "HEAD")
+CORS_EXPOSED_HEADERS = ("ETag", "x-amz-version-id", "x-amz-checksum-sha256")
+CORS_AGE_SECONDS_MAX = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """S3 events of the objects under `prefix` go to the queue `queue` (its short name)."""
+
+    prefix: str
+    queue: str
+    events: tuple[str, ...] = ("s3:ObjectCreated:*",)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Objects under `prefix` are removed, all versions of them, after `days`."""
+
+    prefix: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A versioned bucket without public access."""
+
+    name: str
+    notifications: tuple[Notification, ...]
+    expiries: tuple[Expiry, ...]
+    cors_origins: tuple[str, ...]
+    cors_methods: tuple[str, ...] = CORS_METHODS
+    cors_exposed_headers: tuple[str, ...] = CORS_EXPOSED_HEADERS
+    cors_age_seconds_max: int = CORS_AGE_SECONDS_MAX
+    multipart_days_max: int = MULTIPART_DAYS_MAX
+    policy_aws_only: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table on demand, keyed by `pk` (string, hash) and `sk` (string, range)."""
+
+    name: str
+    ttl_attribute: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue with its dead-letter queue; `policy` lets the bucket or the topic send to it."""
+
+    short_name: str
+    name: str = ""
+    dead_name: str = ""
+    fifo: bool = False
+    delay_seconds: int = 0
+    visibility_seconds: int = VISIBILITY_SECONDS
+    retention_seconds: int = RETENTION_SECONDS
+    receive_count_max: int = RECEIVE_COUNT_MAX
+    policy: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and the queues (short names) that get its messages raw."""
+
+    name: str
+    subscribers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What one service runs as: its IAM name and its only policy."""
+
+    service: str
+    name: str
+    policy: Document
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRole:
+    """The role behind every credential a client gets; session policies narrow it per grant."""
+
+    name: str
+    policy: Document
+    trusted_service: str = "gateway"
+    session_seconds_max: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Everything a stack consists of."""
+
+    names: Names
+    bucket: Bucket
+    tables: tuple[Table, ...]
+    queues: tuple[Queue, ...]
+    topic: Topic
+    identities: tuple[Identity, ...]
+    client_role: ClientRole
+    mail_from: str
+
+
+def define(
+    names: Names,
+    *,
+    mail_from: str,
+    uploads_delay_seconds: int = UPLOADS_DELAY_SECONDS,
+    cors_origins: tuple[str, ...] = ("*",),
+) -> Definition:
+    """The resources of the stack that `names` names.
+
+    `uploads_delay_seconds` is 0–900 (SQS's bounds); `mail_from` is the address mail is sent from.
+    """
+    return Definition(
+        names=names,
+        bucket=_bucket(names, cors_origins),
+        tables=tuple(
+            Table(names.table(table), TTL_ATTRIBUTE if table in TABLES_THAT_EXPIRE else None) for table in TABLES
+        ),
+        queues=_queues(names, uploads_delay_seconds),
+        topic=Topic(names.topic, ("sync", "notify")),
+        identities=tuple(
+            Identity(service, names.identity(service), permissions.of_service(service, names, mail_from))
+            for service in SERVICES
+        ),
+        client_role=ClientRole(names.client_role, permissions.of_client_role(names)),
+        mail_from=mail_from,
+    )
+
+
+def _bucket(names: Names, cors_origins: tuple[str, ...]) -> Bucket:
+    return Bucket(
+        name=names.bucket,
+        notifications=(Notification("objects/", "uploads"), Notification("direct/", "direct")),
+        expiries=(Expiry("commands/", COMMANDS_DAYS_MAX),),
+        cors_origins=cors_origins,
+        policy_aws_only=permissions.never_overwrite(names),
+    )
+
+
+def _queues(names: Names, uploads_delay_seconds: int) -> tuple[Queue, ...]:
+    from_bucket = partial(permissions.bucket_may_send, names)
+    from_topic = partial(permissions.topic_may_send, names)
+    plain = (
+        Queue("uploads", delay_seconds=uploads_delay_seconds, policy=from_bucket("uploads")),
+        Queue("direct", policy=from_bucket("direct")),
+        Queue("commits", fifo=True, visibility_seconds=COMMITS_VISIBILITY_SECONDS),
+        Queue("sync", policy=from_topic("sync")),
+        Queue("notify", policy=from_topic("notify")),
+    )
+    return tuple(
+        replace(queue, name=names.queue(queue.short_name), dead_name=names.dead_queue(queue.short_name))
+        for queue in plain
+    )

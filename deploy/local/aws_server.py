@@ -1,0 +1,171 @@
+"""The local AWS as a process: MiniStack behind a gate, with the mail it accepts written to disk.
+
+Started by the supervisor as `python -m deploy.local.aws_server`; its settings are in the environment
+(see `deploy.local.aws`). It serves until SIGTERM or SIGINT, then saves its state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from deploy.local.mail import sent_mail, write_mail
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAIL_DIR = "SYNCLINE_LOCAL_MAIL"
+# SES's own bound of a message with its attachments.
+MAIL_BYTES_MAX = 40 * 2**20
+KEEP_ALIVE_SECONDS = 75
+# Long polls and uploads in progress when the stack stops.
+DRAIN_SECONDS = 3
+SAVE_SECONDS_MAX = 60
+
+_SEND_MAIL = "/v2/email/outbound-emails"
+_PRIVATE_PATHS = re.compile(r"^/(_ministack|_localstack|_aws)(/|$)")
+_OPEN_PATHS = ("/_ministack/health", "/_ministack/ready")
+_WELL_KNOWN_KEY = re.compile(r"test|\d{12}")
+
+
+class Gate:
+    """Refuses what MiniStack lets anybody do: its well-known root keys, its administration, and S3
+    requests without credentials (browser forms among them).
+
+    Every other key passes on to MiniStack, which checks signatures and policies.
+    """
+
+    def __init__(self, app: App, find_access_key: Callable[[dict[str, str], dict[str, list[str]]], str]):
+        self._app = app
+        self._find_access_key = find_access_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (code := self._refusal(scope)):
+            await _refuse(scope, send, code)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        if scope["path"] in _OPEN_PATHS or scope["method"] == "OPTIONS":
+            return None
+        if _PRIVATE_PATHS.match(scope["path"]):
+            return "AccessDenied"
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        key = self._find_access_key(_headers(scope), query)
+        if not key:
+            return "AccessDenied"
+        return "InvalidClientTokenId" if _WELL_KNOWN_KEY.fullmatch(key) else None
+
+
+class MailToFiles:
+    """Writes each mail that the local SES accepts to a folder before its sender hears so."""
+
+    def __init__(self, app: App, folder: Path):
+        self._app = app
+        self._folder = folder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != _SEND_MAIL:
+            await self._app(scope, receive, send)
+            return
+        request = await _whole_body(receive, MAIL_BYTES_MAX)
+        if request is None:
+            await _refuse(scope, send, "MessageRejected", status=400)
+            return
+        answer: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, _replayed(request, receive), keep)
+        if answer and answer[0].get("status") == 200:
+            body = b"".join(part.get("body", b"") for part in answer[1:])
+            await asyncio.to_thread(self._write, request, json.loads(body)["MessageId"])
+        for message in answer:
+            await send(message)
+
+    def _write(self, request: bytes, message_id: str) -> None:
+        now = datetime.now(UTC)
+        write_mail(self._folder, sent_mail(json.loads(request), message_id, now), now)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def _whole_body(receive: Receive, bytes_max: int) -> bytes | None:
+    """The request's body, or None if it is larger than `bytes_max` or its sender went away."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > bytes_max:
+            return None
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    parts = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def replay() -> Message:
+        for part in parts:
+            return part
+        return await receive()
+
+    return replay
+
+
+async def _refuse(scope: Scope, send: Send, code: str, status: int = 403) -> None:
+    reason = "The local AWS refuses this request."
+    if "x-amz-target" in _headers(scope) or scope["path"].startswith("/v2/"):
+        kind, body = "application/json", json.dumps({"__type": code, "message": reason})
+    else:
+        kind = "text/xml"
+        body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{reason}</Message></Error></ErrorResponse>"
+    headers = [(b"content-type", kind.encode()), (b"x-amzn-errortype", code.encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def serve() -> None:
+    """Serve until SIGTERM or SIGINT, then save the state (MiniStack does so on ASGI shutdown)."""
+    # MiniStack reads its settings from the environment when it is imported.
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+    from ministack.app import app as ministack
+    from ministack.core.router import extract_access_key_id
+
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.graceful_timeout = DRAIN_SECONDS
+    config.shutdown_timeout = SAVE_SECONDS_MAX
+    config.loglevel = "WARNING"
+
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    app = Gate(MailToFiles(ministack, Path(os.environ[MAIL_DIR])), extract_access_key_id)
+
+    async def stopped() -> None:
+        await stop.wait()
+
+    await hypercorn_serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

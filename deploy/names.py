@@ -1,0 +1,75 @@
+"""Names and ARNs of a stack's resources; everything is named `{stack}-…`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIFO_QUEUES = ("commits",)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a stack's resources are called.
+
+    `account` is the 12-digit account id; `bucket` is chosen freely, as bucket names are global.
+    """
+
+    region: str
+    account: str
+    bucket: str
+    stack: str = "syncline"
+
+    def table(self, table: str) -> str:
+        return f"{self.stack}-{table}"
+
+    def queue(self, queue: str) -> str:
+        return f"{self.stack}-{queue}" + _suffix(queue)
+
+    def dead_queue(self, queue: str) -> str:
+        return f"{self.stack}-{queue}-dead" + _suffix(queue)
+
+    @property
+    def topic(self) -> str:
+        return f"{self.stack}-changes"
+
+    def identity(self, service: str) -> str:
+        return f"{self.stack}-{service}"
+
+    @property
+    def client_role(self) -> str:
+        return f"{self.stack}-client"
+
+    @property
+    def bucket_arn(self) -> str:
+        return f"arn:aws:s3:::{self.bucket}"
+
+    def objects_arn(self, prefix: str) -> str:
+        """All objects under `prefix`, which ends with a slash."""
+        return f"{self.bucket_arn}/{prefix}*"
+
+    def table_arn(self, table: str) -> str:
+        return f"arn:aws:dynamodb:{self.region}:{self.account}:table/{self.table(table)}"
+
+    def queue_arn(self, queue: str) -> str:
+        return f"arn:aws:sqs:{self.region}:{self.account}:{self.queue(queue)}"
+
+    def dead_queue_arn(self, queue: str) -> str:
+        return f"arn:aws:sqs:{self.region}:{self.account}:{self.dead_queue(queue)}"
+
+    @property
+    def topic_arn(self) -> str:
+        return f"arn:aws:sns:{self.region}:{self.account}:{self.topic}"
+
+    @property
+    def client_role_arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:role/{self.client_role}"
+
+    def user_arn(self, service: str) -> str:
+        return f"arn:aws:iam::{self.account}:user/{self.identity(service)}"
+
+    def mail_identity_arn(self, address: str) -> str:
+        return f"arn:aws:ses:{self.region}:{self.account}:identity/{address}"
+
+
+def _suffix(queue: str) -> str:
+    return ".fifo" if queue in FIFO_QUEUES else ""

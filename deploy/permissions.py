@@ -1,0 +1,179 @@
+"""Who may do what: least-privilege policies of the services, the clients' role and the queues.
+
+Policies are IAM policy documents as plain dictionaries. Actions are those AWS authorizes: a
+`TransactWriteItems` needs the permission of each item's action, `HeadObject` needs `s3:GetObject`,
+and the SQS batch calls need the permission of the single one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deploy.names import Names
+
+Document = dict[str, Any]
+Statement = dict[str, Any]
+
+_READ_ROWS = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
+_WRITE_ROWS = (
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+)
+_FIND_QUEUE = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
+_CONSUME = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+_READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
+_UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+_BYTES = ("objects/", "direct/")
+
+
+def of_service(service: str, names: Names, mail_from: str) -> Document:
+    """The whole policy of one of the four services. Raises KeyError for another name."""
+    statements: dict[str, Callable[[], list[Statement]]] = {
+        "gateway": lambda: _gateway(names),
+        "metadata": lambda: _metadata(names),
+        "syncer": lambda: _syncer(names),
+        "notifier": lambda: _notifier(names, mail_from),
+    }
+    return _document(*statements[service]())
+
+
+def of_client_role(names: Names) -> Document:
+    """The most any client's credential could do; each grant's session policy leaves a part of it."""
+    objects = [names.objects_arn(prefix) for prefix in _BYTES]
+    return _document(
+        _allow("Upload", _UPLOAD, objects),
+        _allow("Download", _READ_OBJECTS, objects),
+    )
+
+
+def trust_by(principal_arn: str) -> Document:
+    """The client role's trust policy: only the gateway's identity assumes it."""
+    return _document(
+        {
+            "Sid": "GatewayOnly",
+            "Effect": "Allow",
+            "Principal": {"AWS": principal_arn},
+            "Action": "sts:AssumeRole",
+        }
+    )
+
+
+def bucket_may_send(names: Names, queue: str) -> Document:
+    """Queue policy for a queue that gets the bucket's events."""
+    return _may_send(names, queue, "s3.amazonaws.com", names.bucket_arn)
+
+
+def topic_may_send(names: Names, queue: str) -> Document:
+    """Queue policy for a queue that is subscribed to the topic."""
+    return _may_send(names, queue, "sns.amazonaws.com", names.topic_arn)
+
+
+def never_overwrite(names: Names) -> Document:
+    """Bucket policy: whoever writes under `objects/` says `If-None-Match`. For AWS only.
+
+    The local AWS honours the header but does not know the condition key `s3:if-none-match`. The
+    parts of a multipart upload carry no such header; its completion does, which is what
+    `s3:ObjectCreationOperation` tells apart. Source: "Enforce conditional writes on Amazon S3 buckets".
+    """
+    return _document(
+        {
+            "Sid": "NeverOverwrite",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:PutObject",
+            "Resource": names.objects_arn("objects/"),
+            "Condition": {
+                "Null": {"s3:if-none-match": "true"},
+                "Bool": {"s3:ObjectCreationOperation": "true"},
+            },
+        }
+    )
+
+
+def _gateway(names: Names) -> list[Statement]:
+    return [
+        # It creates libraries (a head) and moves the members' epoch, in one transaction with the directory.
+        _rows("WriteDirectory", names, ("directory", "outcomes", "journal"), _READ_ROWS + _WRITE_ROWS),
+        _rows("ReadViews", names, ("views",), _READ_ROWS),
+        _allow("KeepLargeCommands", ("s3:PutObject", *_READ_OBJECTS), [names.objects_arn("commands/")]),
+        _allow("SignDownloads", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
+        _allow("SendCommits", ("sqs:SendMessage", *_FIND_QUEUE), [names.queue_arn("commits")]),
+        _allow("IssueCredentials", ("sts:AssumeRole",), [names.client_role_arn]),
+    ]
+
+
+def _metadata(names: Names) -> list[Statement]:
+    queues = ("uploads", "direct", "commits")
+    return [
+        _rows("WriteJournal", names, ("journal", "views", "outcomes"), _READ_ROWS + _WRITE_ROWS),
+        _rows("ReadDirectory", names, ("directory",), _READ_ROWS),
+        _allow("CheckBytes", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in (*_BYTES, "commands/")]),
+        # Intake groups what landed into commands that may be too large for a queue message.
+        _allow("KeepLargeCommands", ("s3:PutObject",), [names.objects_arn("commands/")]),
+        # Without it a missing object answers 403 instead of 404; the sweep lists what landed.
+        _allow("ListObjects", ("s3:ListBucket",), [names.bucket_arn]),
+        _consume(names, queues, also=("sqs:SendMessage",)),
+        _allow("Publish", ("sns:Publish",), [names.topic_arn]),
+    ]
+
+
+def _syncer(names: Names) -> list[Statement]:
+    return [
+        _rows("ReadJournal", names, ("journal", "views", "outcomes", "directory"), _READ_ROWS),
+        _rows("KeepCursors", names, ("directory",), ("dynamodb:UpdateItem",)),
+        *_consume_topic(names, "sync"),
+    ]
+
+
+def _notifier(names: Names, mail_from: str) -> list[Statement]:
+    return [
+        _rows("ReadJournal", names, ("journal", "views"), _READ_ROWS),
+        _rows("WriteMail", names, ("mail", "directory"), _READ_ROWS + _WRITE_ROWS),
+        *_consume_topic(names, "notify"),
+        _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), [names.mail_identity_arn(mail_from)]),
+    ]
+
+
+def _rows(sid: str, names: Names, tables: tuple[str, ...], actions: tuple[str, ...]) -> Statement:
+    return _allow(sid, actions, [names.table_arn(table) for table in tables])
+
+
+def _consume(names: Names, queues: tuple[str, ...], also: tuple[str, ...] = ()) -> Statement:
+    arns = [arn for queue in queues for arn in (names.queue_arn(queue), names.dead_queue_arn(queue))]
+    return _allow("Consume", (*_CONSUME, *_FIND_QUEUE, *also), arns)
+
+
+def _consume_topic(names: Names, queue: str) -> list[Statement]:
+    return [
+        _consume(names, (queue,)),
+        # A message that can never succeed is set aside with its reason.
+        _allow("SetAside", ("sqs:SendMessage",), [names.dead_queue_arn(queue)]),
+    ]
+
+
+def _may_send(names: Names, queue: str, service: str, source_arn: str) -> Document:
+    return _document(
+        {
+            "Sid": "SourceMaySend",
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sqs:SendMessage",
+            "Resource": names.queue_arn(queue),
+            "Condition": {
+                "ArnEquals": {"aws:SourceArn": source_arn},
+                "StringEquals": {"aws:SourceAccount": names.account},
+            },
+        }
+    )
+
+
+def _allow(sid: str, actions: tuple[str, ...], resources: list[str]) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resources}
+
+
+def _document(*statements: Statement) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
