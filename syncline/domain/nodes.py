@@ -63,7 +63,8 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
 
     ``placed_seq`` is the commit that last set parent or name, ``content_seq`` the one that set the version
     (for a folder: its making). ``removed`` speaks of the node itself; it is live only when all its ancestors are.
-    ``conflict_of`` names the node whose place or content it lost when it was born as a conflict copy, else "".
+    ``author`` made the latest state; ``placed_by`` set parent and name, when that was someone else or earlier, else
+    None. ``conflict_of`` names the node whose place or content it lost when it was born as a conflict copy, else "".
     """
 
     id: str
@@ -77,10 +78,16 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     removed: bool
     author: Author
     conflict_of: str = ""
+    placed_by: Author | None = None
 
     @property
     def place(self) -> Place:
         return Place(self.parent, self.name)
+
+    @property
+    def placer(self) -> Author:
+        """Who set parent and name."""
+        return self.placed_by or self.author
 
 
 def root_node(library: str) -> Node:
