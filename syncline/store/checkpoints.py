@@ -25,9 +25,7 @@ class Checkpoints:
         """The consumer is done with everything up to ``seq``. Never goes back: an earlier seq changes nothing."""
         key = _key(consumer, library)
         with contextlib.suppress(ConditionFailed):
-            await self._tables.write(
-                Update(Table.DIRECTORY, key, set={"seq": seq}, when=Below("seq", seq))
-            )
+            await self._tables.write(Update(Table.DIRECTORY, key, set={"seq": seq}, when=Below("seq", seq)))
 
 
 def _key(consumer: str, library: str) -> Key:

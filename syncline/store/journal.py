@@ -72,9 +72,7 @@ class Journal:
         rows = await self._tables.get_many(Table.JOURNAL, list(keys))
         return {keys[key]: _head(row) for key, row in rows.items()}
 
-    async def append(
-        self, commit: Commit | None, outcome: Outcome, *, expected: Head, now_ms: int
-    ) -> None:
+    async def append(self, commit: Commit | None, outcome: Outcome, *, expected: Head, now_ms: int) -> None:
         """Add a commit and its command's outcome, or only the outcome of a command without effect.
 
         Raises ``ConditionFailed`` when another commit or change of members came first or the command has an

@@ -2,14 +2,15 @@
 
 Rows in the table ``views``::
 
-    pk = node#{library}#{node}               sk = {seq}                 body: the node's state made by that commit
-                                             sk = {seq}#{version}       the same, and late: a version that is history only
-    pk = folder#{library}#{parent}#{bucket}  sk = {name} NUL {seq}      body: the state of the node placed there, or
-                                                                        left: the id of the node that left or was removed
-    pk = version#{library}#{version}         sk = version               body: the version's record
-    pk = applied#{library}                   sk = applied               seq: all commits up to here have their rows
+    pk = node#{library}#{node}               sk = 000000000000       body: the node's first state (its seq is inside)
+                                             sk = {seq}              body: the state that a later commit made
+                                             sk = {seq}#{version}    the same, and late: a version that is history only
+    pk = folder#{library}#{parent}#{bucket}  sk = {name} NUL {seq}   body: the state of the node placed there, or
+                                                                     left: the id of the node that left it
+    pk = version#{library}#{version}         sk = version            body: the version's record
+    pk = applied#{library}                   sk = applied            seq: all commits up to here have their rows
 
-Every key names the seq that made the row (a version id is made once), so writing a commit's rows again writes the
+Every key names the seq that made the row (a node is born and a version id is made once), so writing a commit's rows again writes the
 same bytes. Names hold no NUL, hence a folder's rows lie in order of name, then seq. A folder is spread over
 ``FOLDER_BUCKETS`` partitions by its names' CRC-32.
 """
@@ -17,15 +18,16 @@ same bytes. Names hold no NUL, hence a folder's rows lie in order of name, then 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
-from syncline.domain.commits import Change, Commit, Effect
+from syncline.domain.commits import Commit, Effect
+from syncline.domain.facts import VersionRecord, version_records
 from syncline.domain.nodes import Node, Place, Version
-from syncline.domain.tree import VersionRecord
 from syncline.ports.tables import Key, Row
 from syncline.store.codec import pack, unpack
 
 FOLDER_BUCKETS = 8
+FIRST = 0
+"""Stands for the seq in the key of a node's first row: whether nodes exist is then asked of many at once."""
 _SEQ_DIGITS = 12
 
 
@@ -62,39 +64,21 @@ def places_of(commit: Commit, states: dict[str, Node]) -> dict[Place, Node | str
     return {**left, **taken}
 
 
-def versions_of(commit: Commit) -> Iterator[tuple[Node, Version, bool]]:
-    """The versions a commit brought, with their node, and whether they are the node's state afterwards."""
-    states = final_states(commit)
-    for change in commit.changes:
-        state = states.get(change.node.id, change.node)
-        version = _brought(change, commit.seq)
-        if version is not None:
-            current = change.late is None and state.version is not None and state.version.id == version.id
-            yield state, version, current
-
-
-def version_records(commit: Commit) -> dict[str, VersionRecord]:
-    """What a commit says about version ids: those it brought and those it withdrew."""
-    records = {permit: VersionRecord("", commit.seq, None, True) for permit in commit.withdrawn}
-    for node, version, _ in versions_of(commit):
-        records[version.id] = VersionRecord(node.id, commit.seq, version, False)
-    return records
-
-
-def _brought(change: Change, seq: int) -> Version | None:
-    if change.late is not None:
-        return change.late
-    return change.node.version if change.node.content_seq == seq else None
-
-
 def _node_rows(commit: Commit, states: dict[str, Node]) -> dict[Key, Row]:
     rows: dict[Key, Row] = {}
+    born = {change.node.id for change in commit.changes if change.effect is Effect.ADDED}
     for node in states.values():
-        rows[node_key(commit.library, node.id, commit.seq)] = {"body": pack(node)}
-    for node, version, current in versions_of(commit):
-        if not current:
-            key = node_key(commit.library, node.id, commit.seq, version.id)
-            rows[key] = {"body": pack(node), "late": pack(version)}
+        seq = FIRST if node.id in born else commit.seq
+        rows[node_key(commit.library, node.id, seq)] = {"body": pack(node)}
+    # A version that is not the state afterwards is kept beside it, or the file's history would lack it.
+    nodes = {change.node.id: change.node for change in commit.changes} | states
+    for version, record in version_records(commit):
+        node_after = nodes.get(record.node)
+        if record.version is None or node_after is None:
+            continue
+        if node_after.id not in states or node_after.version is None or node_after.version.id != version:
+            key = node_key(commit.library, record.node, commit.seq, version)
+            rows[key] = {"body": pack(node_after), "late": pack(record.version)}
     return rows
 
 
@@ -107,10 +91,7 @@ def _folder_rows(commit: Commit, states: dict[str, Node]) -> dict[Key, Row]:
 
 
 def _version_rows(commit: Commit) -> dict[Key, Row]:
-    return {
-        version_key(commit.library, version): {"body": pack(record)}
-        for version, record in version_records(commit).items()
-    }
+    return {version_key(commit.library, version): {"body": pack(record)} for version, record in version_records(commit)}
 
 
 # -- keys, and reading rows back --------------------------------------------------------------------------------
@@ -164,6 +145,8 @@ def versions_in(row: Row) -> VersionRecord | None:
     """The version a node's row brought, if it did."""
     node = unpack(Node, row["body"])
     seq = int(str(row["sk"])[:_SEQ_DIGITS])
+    if seq == FIRST:
+        seq = node.seq
     if "late" in row:
         return VersionRecord(node.id, seq, unpack(Version, row["late"]), False)
     if node.version is not None and node.content_seq == seq:

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 
 from syncline.domain.commits import Commit
 from syncline.domain.errors import Broken, ConditionFailed
-from syncline.domain.nodes import Node, Place
-from syncline.domain.tree import VersionRecord
+from syncline.domain.facts import VersionRecord
+from syncline.domain.nodes import Node, Place, root_node
 from syncline.ports.tables import Absent, Equals, Row, Table, Tables, Update
-from syncline.store.codec import number
+from syncline.store.codec import number, unpack
 from syncline.store.folders import FolderReader
 from syncline.store.rows import (
+    FIRST,
     applied_key,
     digits,
     node_in,
+    node_key,
     node_partition,
     place_key,
     record_in,
@@ -76,30 +78,31 @@ class Views:
 
     async def node(self, library: str, node: str, at: int) -> Node | None:
         """The node's state as of ``at``, removed ones too; None when it was not there yet."""
+        if node == library:
+            return root_node(library)
         rows = self._tables.query(
-            Table.VIEWS,
-            node_partition(library, node),
-            last=f"{digits(at)}~",
-            descending=True,
-            limit=1,
+            Table.VIEWS, node_partition(library, node), last=f"{digits(at)}~", descending=True, limit=1
         )
         async for row in rows:
-            return node_in(row)
+            found = node_in(row)
+            return found if found is not None and found.seq <= at else None
         return None
+
+    async def first_states(self, library: str, nodes: Sequence[str]) -> dict[str, Node]:
+        """The states in which those of many nodes that exist were born, in batches."""
+        keys = {node_key(library, node, FIRST): node for node in nodes if node != library}
+        rows = await self._tables.get_many(Table.VIEWS, list(keys)) if keys else {}
+        return {keys[key]: unpack(Node, row["body"]) for key, row in rows.items()}
 
     async def child(self, library: str, parent: str, name: str, at: int) -> Node | None:
         """The node placed under a name as of ``at``, unless it is removed."""
         newest = place_key(library, Place(parent, name), at)
-        rows = self._tables.query(
-            Table.VIEWS, newest.pk, first=f"{name}\0", last=newest.sk, descending=True, limit=1
-        )
+        rows = self._tables.query(Table.VIEWS, newest.pk, first=f"{name}\0", last=newest.sk, descending=True, limit=1)
         async for row in rows:
             return node_in(row)
         return None
 
-    async def children(
-        self, library: str, parent: str, at: int, after: str = "", limit: int = 1_000
-    ) -> list[Node]:
+    async def children(self, library: str, parent: str, at: int, after: str = "", limit: int = 1_000) -> list[Node]:
         """Up to ``limit`` nodes placed in a folder as of ``at``, in order of name, from the name after ``after``."""
         found: list[Node] = []
         if limit <= 0:
@@ -130,9 +133,7 @@ class Views:
         bounds = [seq for seq in (None if before is None else before - 1, at) if seq is not None]
         last = f"{digits(min(bounds))}~" if bounds else None
         found: list[VersionRecord] = []
-        rows = self._tables.query(
-            Table.VIEWS, node_partition(library, node), last=last, descending=True
-        )
+        rows = self._tables.query(Table.VIEWS, node_partition(library, node), last=last, descending=True)
         async for row in rows:
             record = versions_in(row)
             if record is not None:
