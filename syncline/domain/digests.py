@@ -24,8 +24,8 @@ GROUPS_SHOWN = 20
 RANGES_MAX = 32
 """Seq ranges a window remembers; beyond, the closest two become one and some commits are read in vain."""
 
-DEPTH_MAX = 1_024
-"""Folders above a node: a path of 1,024 bytes has no more."""
+DEPTH_MAX = 50_000
+"""More folders than are above any node (a path is 1,024 bytes when it is made): a walk ends somewhere."""
 
 SeqRange = tuple[int, int]
 """The first and last seq of a run of commits, both included."""

@@ -1,0 +1,66 @@
+"""``GET /v1/sync/heads``: answered at once when something differs from the asker's token, else held until it does."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.syncer.heads import HeadsReader, Memberships, answer_of, token_of
+from services.syncer.hub import Hold, Hub
+from syncline.messages import api
+from syncline.ports.clock import Clock
+from syncline.store.journal import Head
+
+WAIT_S_MAX = 50
+MEMBERSHIP_READ_MS = 10_000
+"""A library one was added to, or removed from, wakes within this time too."""
+
+
+class Holding:
+    """Answers what moved, waiting for it where that was asked."""
+
+    def __init__(self, hub: Hub, reader: HeadsReader, memberships: Memberships, clock: Clock) -> None:
+        self._hub = hub
+        self._reader = reader
+        self._memberships = memberships
+        self._clock = clock
+
+    async def heads(self, account: str, since: str, wait_s: int) -> api.Heads:
+        """All heads of the account, once their token is not ``since`` or ``wait_s`` (at most 50) are over.
+
+        Raises ``Refused`` (503) when too many requests are held already, ``Temporary``.
+        """
+        libraries = await self._memberships.of(account)
+        heads = await self._reader.read(libraries)
+        if token_of(heads) == since and wait_s > 0 and not self._hub.draining:
+            with self._hub.hold(account) as hold:
+                heads = await self._wait(hold, libraries, since, min(wait_s, WAIT_S_MAX) * 1000)
+        return answer_of(heads)
+
+    async def _wait(self, hold: Hold, libraries: frozenset[str], since: str, wait_ms: int) -> dict[str, Head]:
+        deadline_ms = self._clock.now_ms() + wait_ms
+        read_again_ms = self._clock.now_ms() + MEMBERSHIP_READ_MS
+        self._hub.watch(hold, libraries)
+        while True:
+            # Cleared before reading: what moves meanwhile wakes again.
+            hold.woken.clear()
+            heads = await self._reader.read(hold.libraries)
+            hold.known = heads
+            now_ms = self._clock.now_ms()
+            if token_of(heads) != since or now_ms >= deadline_ms or self._hub.draining:
+                return heads
+            await self._sleep(hold, min(deadline_ms, read_again_ms) - now_ms)
+            if self._clock.now_ms() >= read_again_ms:
+                self._hub.watch(hold, await self._memberships.of(hold.account))
+                read_again_ms = self._clock.now_ms() + MEMBERSHIP_READ_MS
+
+    async def _sleep(self, hold: Hold, wait_ms: int) -> None:
+        """Until woken, or ``wait_ms`` are over."""
+        waits = [
+            asyncio.ensure_future(hold.woken.wait()),
+            asyncio.ensure_future(self._clock.sleep(wait_ms / 1000)),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
