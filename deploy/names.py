@@ -67,9 +67,6 @@ class Names:
     def user_arn(self, service: str) -> str:
         return f"arn:aws:iam::{self.account}:user/{self.identity(service)}"
 
-    def mail_identity_arn(self, address: str) -> str:
-        return f"arn:aws:ses:{self.region}:{self.account}:identity/{address}"
-
 
 def _suffix(queue: str) -> str:
     return ".fifo" if queue in FIFO_QUEUES else ""

@@ -134,7 +134,9 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
         _rows("ReadJournal", names, ("journal", "views"), _READ_ROWS),
         _rows("WriteMail", names, ("mail", "directory"), _READ_ROWS + _WRITE_ROWS),
         *_consume_topic(names, "notify"),
-        _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), [names.mail_identity_arn(mail_from)]),
+        # The sender is the bound, not the resource: the local AWS names none for a mail, and knows no sender.
+        _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), ["*"])
+        | {"Condition": {"StringEqualsIfExists": {"ses:FromAddress": mail_from}}},
     ]
 
 

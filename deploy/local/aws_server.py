@@ -141,6 +141,12 @@ async def _refuse(scope: Scope, send: Send, code: str, status: int = 403) -> Non
     await send({"type": "http.response.body", "body": body.encode()})
 
 
+def _keep_sessions(sts: Any) -> None:
+    """Let the credentials that clients hold live through a restart; MiniStack forgets them."""
+    sts.get_state = lambda: {"sessions": dict(sts._sessions)}
+    sts.load_persisted_state = lambda state: sts._sessions.update(state.get("sessions", {}))
+
+
 async def serve() -> None:
     """Serve until SIGTERM or SIGINT, then save the state (MiniStack does so on ASGI shutdown)."""
     # MiniStack reads its settings from the environment when it is imported.
@@ -148,7 +154,9 @@ async def serve() -> None:
     from hypercorn.config import Config
     from ministack.app import app as ministack
     from ministack.core.router import extract_access_key_id
+    from ministack.services import sts
 
+    _keep_sessions(sts)
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS

@@ -184,6 +184,9 @@ async def _bucket(s3: Client, names: Names, bucket: Bucket) -> None:
         }
         for notification in bucket.notifications
     ]
+    found = await s3.get_bucket_notification_configuration(Bucket=bucket.name)
+    if found.get("QueueConfigurations") == configurations:
+        return  # setting it anew would send another test event to each queue
     await s3.put_bucket_notification_configuration(
         Bucket=bucket.name, NotificationConfiguration={"QueueConfigurations": configurations}
     )
