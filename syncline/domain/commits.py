@@ -23,12 +23,14 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     """One effect on one node. ``node`` is its whole state afterwards, so the newest change of a node says all.
 
     ``was`` is the place it left (moved, removed), else None. ``late`` is the version a LATE change adds to history.
+    ``revived``: an ADDED node that had been there before and was removed.
     """
 
     effect: Effect
     node: Node
     was: Place | None = None
     late: Version | None = None
+    revived: bool = False
 
 
 class Commit(msgspec.Struct, frozen=True, array_like=True):

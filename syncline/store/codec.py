@@ -51,6 +51,14 @@ def _inflate(compressed: bytes) -> bytes:
     return plain
 
 
+def blob(row: Row, name: str) -> bytes:
+    """A bytes attribute. Raises ``Broken`` when the row lacks it."""
+    value = row.get(name)
+    if not isinstance(value, bytes):
+        raise Broken(f"The row {row['pk']!r} {row['sk']!r} has no bytes {name!r}")
+    return value
+
+
 def text(row: Row, name: str) -> str:
     """A string attribute. Raises ``Broken`` when the row lacks it."""
     value = row.get(name)

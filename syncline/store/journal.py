@@ -3,7 +3,8 @@
 Rows::
 
     journal   pk = head#{library}                 sk = head            seq, epoch, incarnation
-    journal   pk = journal#{library}#{seq // 512} sk = {seq, 12 digits} body (packed Commit)
+    journal   pk = journal#{library}#{seq // 512} sk = {seq, 12 digits} body (packed Commit), parts when more than one
+    journal   the same pk                         sk = {seq}#{part}    body (the rest of a packed Commit over 350 KB)
     outcomes  pk = command#{command}              sk = outcome         body (packed Outcome), expires_at
 
 An append is one transaction over the three of them, so a commit is seen whole or not at all, two commits never
@@ -17,14 +18,18 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from syncline.domain.commits import Commit, Outcome
-from syncline.domain.errors import Broken
-from syncline.ports.tables import Absent, Check, Equals, Exists, Key, Put, Row, Table, Tables, Update
-from syncline.store.codec import number, pack, text, unpack
+from syncline.domain.errors import Broken, Refused
+from syncline.ports.tables import Absent, Check, Equals, Exists, Key, Put, Row, Table, Tables, Update, Value
+from syncline.store.codec import blob, number, pack, text, unpack
 
 COMMITS_PER_PARTITION = 512
 COMMITS_BY_KEY_MAX = 16
 """Up to so many commits are read by their keys; more by query, which is cheaper per commit."""
 OUTCOME_KEPT_S = 30 * 24 * 3600
+PART_BYTES_MAX = 350_000
+"""A row holds 400 KB."""
+COMMIT_BYTES_MAX = 3_000_000
+"""A transaction holds 4 MB, the outcome's row and the parts' keys among them."""
 _SEQ_DIGITS = 12
 
 
@@ -77,6 +82,7 @@ class Journal:
 
         Raises ``ConditionFailed`` when another commit or change of members came first or the command has an
         outcome already: then nothing happened. After ``Temporary`` it may have happened; the outcome tells.
+        Raises ``Refused("commit-too-large")`` for what no transaction can hold.
         """
         still = Equals({"seq": expected.seq, "epoch": expected.epoch, "incarnation": expected.incarnation})
         kept = Put(Table.OUTCOMES, _outcome_row(outcome, now_ms), Absent())
@@ -86,10 +92,8 @@ class Journal:
             return
         if commit.seq != expected.seq + 1 or commit.library != outcome.library:
             raise Broken(f"A commit at {commit.seq} cannot follow {expected.seq} of {outcome.library}")
-        key = commit_key(commit.library, commit.seq)
-        row: Row = {"pk": key.pk, "sk": key.sk, "body": pack(commit)}
         moved = Update(Table.JOURNAL, head_key, set={"seq": commit.seq}, when=still)
-        await self._tables.transact([Put(Table.JOURNAL, row, Absent()), moved, kept])
+        await self._tables.transact([*_commit_puts(commit), moved, kept])
 
     async def read(self, library: str, after: int, upto: int | None = None) -> AsyncIterator[Commit]:
         """The commits with ``after < seq <= upto`` (the head when None), in order.
@@ -102,8 +106,8 @@ class Journal:
         by_key = upto - after <= COMMITS_BY_KEY_MAX
         rows = self._by_key(library, after, upto) if by_key else self._by_query(library, after, upto)
         seq = after
-        async for row in rows:
-            commit = unpack(Commit, row["body"])
+        async for body in _bodies(rows):
+            commit = unpack(Commit, body)
             if commit.seq != seq + 1:
                 break
             yield commit
@@ -116,23 +120,74 @@ class Journal:
         row = await self._tables.get(Table.OUTCOMES, _outcome_key(command))
         return None if row is None else unpack(Outcome, row["body"])
 
+    async def outcomes(self, commands: Sequence[str]) -> dict[str, Outcome]:
+        """The outcomes of those of many commands that have one, in batches."""
+        keys = {_outcome_key(command): command for command in commands}
+        rows = await self._tables.get_many(Table.OUTCOMES, list(keys)) if keys else {}
+        return {keys[key]: unpack(Outcome, row["body"]) for key, row in rows.items()}
+
     async def _by_key(self, library: str, after: int, upto: int) -> AsyncIterator[Row]:
         keys = [commit_key(library, seq) for seq in range(after + 1, upto + 1)]
         rows = await self._tables.get_many(Table.JOURNAL, keys) if keys else {}
         for key in keys:
-            if key in rows:
-                yield rows[key]
+            row = rows.get(key)
+            if row is None:
+                continue
+            yield row
+            rest = [part_key(key, part) for part in range(1, _parts(row))]
+            parts = await self._tables.get_many(Table.JOURNAL, rest) if rest else {}
+            for part in rest:
+                if part in parts:
+                    yield parts[part]
 
     async def _by_query(self, library: str, after: int, upto: int) -> AsyncIterator[Row]:
-        for number_ in range((after + 1) // COMMITS_PER_PARTITION, upto // COMMITS_PER_PARTITION + 1):
-            pk = _partition(library, number_ * COMMITS_PER_PARTITION)
-            rows = self._tables.query(Table.JOURNAL, pk, first=_digits(after + 1), last=_digits(upto))
+        for index in range((after + 1) // COMMITS_PER_PARTITION, upto // COMMITS_PER_PARTITION + 1):
+            pk = _partition(library, index * COMMITS_PER_PARTITION)
+            rows = self._tables.query(Table.JOURNAL, pk, first=_digits(after + 1), last=f"{_digits(upto)}~")
             async for row in rows:
                 yield row
 
 
 def commit_key(library: str, seq: int) -> Key:
     return Key(_partition(library, seq), _digits(seq))
+
+
+def part_key(key: Key, part: int) -> Key:
+    return Key(key.pk, f"{key.sk}#{part:02d}")
+
+
+def _commit_puts(commit: Commit) -> list[Put]:
+    """The rows of a commit: one, or several when it is large."""
+    body = pack(commit)
+    if len(body) > COMMIT_BYTES_MAX:
+        raise Refused("commit-too-large", "The changes are too many for one commit; ask for fewer at a time.")
+    bodies = [body[start : start + PART_BYTES_MAX] for start in range(0, len(body), PART_BYTES_MAX)]
+    first = commit_key(commit.library, commit.seq)
+    puts: list[Put] = []
+    for part, some in enumerate(bodies):
+        key = part_key(first, part) if part else first
+        row: dict[str, Value] = {"pk": key.pk, "sk": key.sk, "body": some}
+        if part == 0 and len(bodies) > 1:
+            row["parts"] = len(bodies)
+        puts.append(Put(Table.JOURNAL, row, Absent()))
+    return puts
+
+
+def _parts(row: Row) -> int:
+    return number(row, "parts") if "parts" in row else 1
+
+
+async def _bodies(rows: AsyncIterator[Row]) -> AsyncIterator[bytes]:
+    """The packed commits that rows in order make up; one that lacks a part ends them."""
+    body, missing = b"", 0
+    async for row in rows:
+        first = "#" not in str(row["sk"])
+        if first == bool(missing):
+            return
+        missing = _parts(row) - 1 if first else missing - 1
+        body = blob(row, "body") if first else body + blob(row, "body")
+        if not missing:
+            yield body
 
 
 def _partition(library: str, seq: int) -> str:
@@ -157,5 +212,7 @@ def _outcome_key(command: str) -> Key:
 
 def _outcome_row(outcome: Outcome, now_ms: int) -> Row:
     key = _outcome_key(outcome.command)
-    expires_at = now_ms // 1000 + OUTCOME_KEPT_S
-    return {"pk": key.pk, "sk": key.sk, "body": pack(outcome), "expires_at": expires_at}
+    body = pack(outcome)
+    if len(body) > PART_BYTES_MAX:
+        raise Refused("commit-too-large", "The results are too many for one command; ask for fewer at a time.")
+    return {"pk": key.pk, "sk": key.sk, "body": body, "expires_at": now_ms // 1000 + OUTCOME_KEPT_S}

@@ -10,9 +10,9 @@ Rows in the table ``views``::
     pk = version#{library}#{version}         sk = version            body: the version's record
     pk = applied#{library}                   sk = applied            seq: all commits up to here have their rows
 
-Every key names the seq that made the row (a node is born and a version id is made once), so writing a commit's rows again writes the
-same bytes. Names hold no NUL, hence a folder's rows lie in order of name, then seq. A folder is spread over
-``FOLDER_BUCKETS`` partitions by its names' CRC-32.
+Every key names the seq that made the row (a node is born once, a version id is made once), so writing a commit's
+rows again writes the same bytes. Names hold no NUL, hence a folder's rows lie in order of name, then seq. A folder is
+spread over ``FOLDER_BUCKETS`` partitions by its names' CRC-32.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def places_of(commit: Commit, states: dict[str, Node]) -> dict[Place, Node | str
 
 def _node_rows(commit: Commit, states: dict[str, Node]) -> dict[Key, Row]:
     rows: dict[Key, Row] = {}
-    born = {change.node.id for change in commit.changes if change.effect is Effect.ADDED}
+    born = {change.node.id for change in commit.changes if change.effect is Effect.ADDED and not change.revived}
     for node in states.values():
         seq = FIRST if node.id in born else commit.seq
         rows[node_key(commit.library, node.id, seq)] = {"body": pack(node)}
