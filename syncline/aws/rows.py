@@ -64,7 +64,10 @@ def to_key(key: Key) -> Item:
 
 
 def key_of(row: Row) -> Key:
-    return Key(str(row["pk"]), str(row["sk"]))
+    pk, sk = row.get("pk"), row.get("sk")
+    if not isinstance(pk, str) or not isinstance(sk, str):
+        raise Broken(f"A row needs the strings pk and sk, not {pk!r} and {sk!r}")
+    return Key(pk, sk)
 
 
 class Expression:
@@ -100,6 +103,8 @@ class Expression:
         adds = [f"{self.name(name)} {self.value(amount)}" for name, amount in operation.add.items()]
         if not sets and not adds:
             raise Broken(f"An update of {operation.key} sets nothing and adds nothing")
+        if set(operation.set) & set(operation.add):
+            raise Broken(f"An update of {operation.key} sets and adds to one attribute")
         set_part = f"SET {', '.join(sets)}" if sets else ""
         add_part = f"ADD {', '.join(adds)}" if adds else ""
         return f"{set_part} {add_part}".strip()

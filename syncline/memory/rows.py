@@ -59,5 +59,5 @@ def check_values(values: Mapping[str, Value]) -> None:
     for name, value in values.items():
         if not isinstance(value, str | int | bytes):
             raise Broken(f"The attribute {name!r} holds a {type(value).__name__}, not str, int, bool or bytes")
-        if isinstance(value, int) and len(str(abs(value))) > MAX_NUMBER_DIGITS:
-            raise Broken(f"The number in {name!r} has more than {MAX_NUMBER_DIGITS} digits")
+        if isinstance(value, int) and len(str(abs(value)).rstrip("0")) > MAX_NUMBER_DIGITS:
+            raise Broken(f"The number in {name!r} has more than {MAX_NUMBER_DIGITS} significant digits")
