@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from services.syncer.states import change_state
-from syncline.domain.commits import Commit, Effect
+from syncline.domain.commits import Effect
 from syncline.domain.cursors import Cursor, decode_cursor, encode_cursor
 from syncline.domain.errors import Refused
 from syncline.messages import api
@@ -51,25 +50,18 @@ async def read_page(journal: Journal, library: str, after: int, head: Head, limi
     upto = min(head.seq, after + COMMITS_MAX)
     states: dict[str, api.ChangeState] = {}
     seq = after
-    # Closed when it is left early: only what fits is read.
-    async with aclosing(_read(journal, library, after, upto)) as commits:
-        async for commit in commits:
-            new = {c.node.id: change_state(commit, c) for c in commit.changes if c.effect is not Effect.LATE}
-            if states and len(states.keys() | new.keys()) > limit:
-                break
-            states |= new
-            seq = commit.seq
+    async for commit in journal.read(library, after, upto):
+        new = {c.node.id: change_state(commit, c) for c in commit.changes if c.effect is not Effect.LATE}
+        if states and len(states.keys() | new.keys()) > limit:
+            break
+        states |= new
+        seq = commit.seq
     return api.Changes(
         changes=list(states.values()),
         cursor=encode_cursor(Cursor(head.incarnation, seq)),
         seq=seq,
         more=seq < head.seq,
     )
-
-
-async def _read(journal: Journal, library: str, after: int, upto: int) -> AsyncIterator[Commit]:
-    async for commit in journal.read(library, after, upto):
-        yield commit
 
 
 def encode_page(page: api.Changes, kind: str) -> Iterator[bytes]:

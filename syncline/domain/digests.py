@@ -53,12 +53,17 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One list of a mail: the same people did the same to ``count`` nodes, of which ``told`` are shown."""
+    """One list of a mail: the same people did the same to ``files`` and ``folders``, of which ``told`` are shown."""
 
     accounts: tuple[str, ...]
     happened: Happened
     told: tuple[Told, ...]
-    count: int
+    files: int
+    folders: int
+
+    @property
+    def count(self) -> int:
+        return self.files + self.folders
 
     @property
     def more(self) -> int:
@@ -100,11 +105,14 @@ def starts(change: Change) -> tuple[str, ...]:
 def followers_to_tell(
     commit: Commit, followers_of: Mapping[str, frozenset[str]], parent_of: Mapping[str, str]
 ) -> set[str]:
-    """The accounts that are told of something in this commit. ``followers_of``: accounts by followed node."""
+    """The accounts that are told of something in this commit. ``followers_of``: accounts by followed node.
+
+    Everything is below the root, so its followers are told even where ``parent_of`` knows nothing.
+    """
     found: set[str] = set()
     for change in commit.changes:
         if change.effect is not Effect.LATE:
-            for node in above(change, parent_of):
+            for node in above(change, parent_of) | {commit.library}:
                 found |= followers_of.get(node, frozenset())
     return found - {commit.account}
 
@@ -180,7 +188,7 @@ def _without_obvious_folders(told: list[Told]) -> list[Told]:
 
 
 def arrange(told: Sequence[Told], *, lines: int = LINES_SHOWN, groups: int = GROUPS_SHOWN) -> Digest:
-    """Lists by who did what, the longest people's first; neighbours in a folder stand together, by name."""
+    """Lists by who did what, the busiest people's first; neighbours in a folder stand together, by name."""
     gathered: dict[tuple[tuple[str, ...], Happened], list[Told]] = {}
     folders: dict[str, int] = {}
     for one in told:
@@ -200,7 +208,8 @@ def _group(key: tuple[tuple[str, ...], Happened], items: list[Told], folders: Ma
     def by_place(told: Told) -> tuple[int, str, str]:
         return folders[told.node.parent], told.node.name.casefold(), told.node.name
 
-    return Group(key[0], key[1], tuple(sorted(items, key=by_place)[:lines]), len(items))
+    files = sum(told.node.kind is Kind.FILE for told in items)
+    return Group(key[0], key[1], tuple(sorted(items, key=by_place)[:lines]), files, len(items) - files)
 
 
 # -- what a window remembers ----------------------------------------------------------------------------------------

@@ -1,0 +1,96 @@
+"""Windows: what a follower will be told of, gathered until it is due, and who is sending it.
+
+One mailbox per follower and library. Its life, every arrow one of the functions below::
+
+    (none) ──tell──► open ──claim──► sending ──done──► (none)
+                     │  ▲               │ ▲
+                     └──┘ tell          └─┘ put_off, claim again when the lease is over
+
+While one window is being sent, ``tell`` opens another; that one is claimed when the first is done. ``told`` is the
+highest seq that ever went into a window, so reading the journal again tells nobody twice.
+
+A sender that dies between claiming and sending leaves ``sending`` with a lease; when the lease is over, another one
+claims it. One that dies after SES took the mail and before ``done`` leaves a mail that goes out twice, under the same
+Message-ID: SES has no key for sending once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from syncline.domain.digests import SeqRange, add_seq
+
+LEASE_MS = 90_000
+"""How long a claim holds; rendering and sending one mail are given less (``sending.SEND_S_MAX``)."""
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    """Seq ranges to tell of at ``due_at_ms``. ``first`` is the seq that opened it, and its name."""
+
+    first: int
+    ranges: tuple[SeqRange, ...]
+    opened_at_ms: int
+    due_at_ms: int
+
+
+class Mailbox(msgspec.Struct, frozen=True, array_like=True):
+    """What there is to tell one follower about one library. ``attempts`` counts claims of ``sending``."""
+
+    library: str
+    account: str
+    told: int = 0
+    open: Window | None = None
+    sending: Window | None = None
+    lease_until_ms: int = 0
+    attempts: int = 0
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return tuple(window for window in (self.sending, self.open) if window is not None)
+
+
+def tell(box: Mailbox, seqs: Sequence[int], *, now_ms: int, window_ms: int) -> Mailbox:
+    """Put new seqs (ascending) into the open window, opening one if there is none."""
+    new = [seq for seq in seqs if seq > box.told]
+    if not new:
+        return box
+    window = box.open or Window(new[0], (), now_ms, now_ms + window_ms)
+    ranges = window.ranges
+    for seq in new:
+        ranges = add_seq(ranges, seq)
+    return msgspec.structs.replace(box, told=new[-1], open=msgspec.structs.replace(window, ranges=ranges))
+
+
+def claim(box: Mailbox, first: int, *, now_ms: int) -> Mailbox | None:
+    """Take the window ``first`` to send it; None when it is not to be had: not due, in other hands, or sent."""
+    lease_until_ms = now_ms + LEASE_MS
+    if box.sending is not None:
+        if box.sending.first != first or box.sending.due_at_ms > now_ms or box.lease_until_ms > now_ms:
+            return None
+        return msgspec.structs.replace(box, lease_until_ms=lease_until_ms, attempts=box.attempts + 1)
+    if box.open is None or box.open.first != first or box.open.due_at_ms > now_ms:
+        return None
+    return msgspec.structs.replace(box, open=None, sending=box.open, lease_until_ms=lease_until_ms, attempts=1)
+
+
+def holds(box: Mailbox, mine: Mailbox) -> bool:
+    """Whether the claim that ``mine`` is the result of still stands in ``box``."""
+    return (
+        box.sending is not None
+        and mine.sending is not None
+        and (box.sending.first, box.lease_until_ms) == (mine.sending.first, mine.lease_until_ms)
+    )
+
+
+def put_off(box: Mailbox, until_ms: int) -> Mailbox:
+    """Not sent: try again at ``until_ms``."""
+    assert box.sending is not None, "only a claimed window is put off"
+    window = msgspec.structs.replace(box.sending, due_at_ms=until_ms)
+    return msgspec.structs.replace(box, sending=window, lease_until_ms=0)
+
+
+def done(box: Mailbox) -> Mailbox:
+    """Sent, or nothing left to send."""
+    return msgspec.structs.replace(box, sending=None, lease_until_ms=0, attempts=0)
