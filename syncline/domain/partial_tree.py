@@ -21,7 +21,7 @@ from syncline.domain.facts import (
     check_next,
     version_records,
 )
-from syncline.domain.nodes import Node, root_node
+from syncline.domain.nodes import Kind, Node, root_node
 
 
 class PartialTree:
@@ -171,11 +171,18 @@ def needed_facts(command: Command, known: PartialTree) -> set[Fact]:
     wanted: set[Fact] = set()
     for request in command.requests:
         wanted.update(_named_facts(request))
+        if isinstance(request, Remove) and not request.held_all and _is_folder(known, request.node):
+            wanted.add(ChildrenFact(request.node))
     made_here = {request.node for request in command.requests if isinstance(request, MakeFolder)}
     wanted = {fact for fact in wanted if not (isinstance(fact, ChildFact) and fact.parent in made_here)}
     for fact in list(wanted):
         wanted.update(_following_facts(fact, known))
     return {fact for fact in wanted if not known.knows(fact)}
+
+
+def _is_folder(known: PartialTree, node_id: str) -> bool:
+    node = known.node(node_id) if known.knows(NodeFact(node_id)) else None
+    return node is not None and node.kind is Kind.FOLDER
 
 
 def _named_facts(request: Request) -> Iterator[Fact]:
