@@ -1,0 +1,167 @@
+"""What every command shares: the common options, the examples in its help, and how it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from syncline.client.cli.exits import Exit
+from syncline.client.cli.output import Answer, show
+from syncline.domain.errors import Refused
+
+if TYPE_CHECKING:
+    from syncline.client.api import Api
+    from syncline.client.home import Home, SavedSession, SessionFile
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+SERVER_VARIABLE = "SYNCLINE_SERVER"
+LOCAL_HOSTS = ("localhost", "127.", "[::1]")
+
+
+class Terminated(Exception):
+    """The process was told to end (SIGTERM)."""
+
+
+@dataclass
+class Call:
+    """One call of the command: its common options, and the client it speaks for."""
+
+    json: bool = False
+    quiet: bool = False
+    server: str = ""
+
+    @cached_property
+    def home(self) -> Home:
+        from syncline.client.home import Home
+
+        return Home.from_environ(os.environ)
+
+    @property
+    def sessions(self) -> SessionFile:
+        from syncline.client.home import SessionFile
+
+        return SessionFile(self.home)
+
+    @property
+    def wanted_server(self) -> str:
+        """The server asked for by --server or SYNCLINE_SERVER, or ""."""
+        return server_address(self.server or os.environ.get(SERVER_VARIABLE, ""))
+
+    def session(self) -> SavedSession:
+        """Who is signed in. Raises ``Refused("not-signed-in")``, also when it is at another server than asked for."""
+        session = self.sessions.load()
+        if session is None:
+            raise Refused("not-signed-in", "Nobody is signed in here. Run: syncline login EMAIL", status=401)
+        if self.wanted_server not in ("", session.server):
+            detail = f"{session.email} is signed in at {session.server}, not at {self.wanted_server}."
+            raise Refused("not-signed-in", detail, status=401)
+        return session
+
+    @asynccontextmanager
+    async def api(self) -> AsyncIterator[Api]:
+        """The service, as the account that is signed in. Raises ``Refused("not-signed-in")``."""
+        from syncline.client.api import Api
+
+        async with Api(self.session().server, self.sessions) as api:
+            yield api
+
+
+def server_address(text: str) -> str:
+    """A server's address with its scheme: https unless it is this machine or says otherwise."""
+    text = text.strip().rstrip("/")
+    if not text or "://" in text:
+        return text
+    return ("http://" if text.startswith(LOCAL_HOSTS) else "https://") + text
+
+
+class Teaching(click.Command):
+    """A command whose help ends with examples."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples" if len(self.examples) > 1 else "Example"):
+            for example in self.examples:
+                formatter.write(" " * formatter.current_indent + example + "\n")
+
+
+def command(name: str, *, examples: Sequence[str]) -> Callable[[Callable[..., Any]], Teaching]:
+    """Make a function of (call, parameters…) a command. It answers an ``Answer`` or None, at once or as a coroutine."""
+
+    def made(function: Callable[..., Any]) -> Teaching:
+        def invoke(**parameters: Any) -> None:
+            context = click.get_current_context()
+            call = context.ensure_object(Call)
+            answer = function(call, **parameters)
+            if inspect.iscoroutine(answer):
+                answer = run(answer)
+            if isinstance(answer, Answer):
+                show(answer, json=call.json, quiet=call.quiet)
+                context.exit(answer.exit)
+
+        invoke.__doc__ = function.__doc__
+        invoke.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+        return click.command(name, cls=Teaching, examples=examples)(common_options(invoke))
+
+    return made
+
+
+def common_options(function: F) -> F:
+    """--server, --quiet and --json: understood before and after a command's name."""
+
+    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value and parameter.name is not None:
+            setattr(context.ensure_object(Call), parameter.name, value)
+
+    shared: dict[str, Any] = {"expose_value": False, "callback": keep}
+    options = [
+        click.option(
+            "--json", is_flag=True, help="Answer with one JSON document; errors are JSON on stderr.", **shared
+        ),
+        click.option("--quiet", "-q", is_flag=True, help="No progress, and no word when all went well.", **shared),
+        click.option("--server", metavar="URL", help=f"The server (or {SERVER_VARIABLE}); kept by login.", **shared),
+    ]
+    for option in options:
+        function = option(function)
+    return function
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end. Ctrl-C and SIGTERM cancel it, so that it can clear up, and raise
+    ``KeyboardInterrupt`` and ``Terminated``."""
+    terminated = False
+
+    async def guarded() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        return await main
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        if terminated:
+            raise Terminated from None
+        raise
+
+
+__all__ = ["Answer", "Call", "Exit", "Teaching", "Terminated", "command", "common_options", "run", "server_address"]

@@ -1,0 +1,50 @@
+"""follow, unfollow, follows."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from syncline.client.cli.calling import Answer, Call, command
+from syncline.client.cli.output import columns, name_text
+from syncline.client.cli.remote import LIBRARY_OR_PATH, RemotePath, find_library, find_node
+
+
+@command("follow", examples=["syncline follow Shared", "syncline follow Shared:docs/plan.ods"])
+@click.argument("path", metavar="LIBRARY[:PATH]", type=LIBRARY_OR_PATH)
+async def follow(call: Call, path: RemotePath) -> Answer:
+    """Get mail when something changes in a library, in a folder, or in a file.
+
+    Changes close together come as one mail; your own are not in it.
+    """
+    async with call.api() as api:
+        library = await find_library(api, path.library)
+        node = await find_node(api, library, path)
+        followed = await api.follow(library.id, node.id)
+    return Answer(followed, f"You follow {name_text(str(path))}.", chatty=True)
+
+
+@command("unfollow", examples=["syncline unfollow Shared"])
+@click.argument("path", metavar="LIBRARY[:PATH]", type=LIBRARY_OR_PATH)
+async def unfollow(call: Call, path: RemotePath) -> Answer:
+    """Get no more mail about a library, a folder, or a file.
+
+    What no longer exists is named by its id, LIBRARY:@NODE; syncline follows lists it.
+    """
+    async with call.api() as api:
+        library = await find_library(api, path.library)
+        node = path.node or (await find_node(api, library, path)).id
+        await api.unfollow(library.id, node)
+    document = {"library": library.id, "node": node, "followed": False}
+    return Answer(document, f"You do not follow {name_text(str(path))} any more.", chatty=True)
+
+
+@command("follows", examples=["syncline follows"])
+async def follows(call: Call) -> Answer:
+    """List what you follow."""
+    async with call.api() as api:
+        listed, libraries = await asyncio.gather(api.follows(), api.libraries())
+    names = {library.id: library.name for library in libraries}
+    rows = [(f"@{one.node}", name_text(f"{names.get(one.library, one.library)}:{one.path}")) for one in listed]
+    return Answer({"follows": listed}, columns(rows) or "You follow nothing. Run: syncline follow LIBRARY")

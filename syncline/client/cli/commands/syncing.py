@@ -1,0 +1,116 @@
+"""sync, watch."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from syncline.client.cli.bars import progress
+from syncline.client.cli.calling import Answer, Call, command
+from syncline.client.cli.exits import Exit
+from syncline.client.cli.failures import problem_of
+from syncline.client.cli.folders import FOLDER, engine_of, folder_text, links_meant, synced_now
+from syncline.client.cli.output import json_line, name_text, one_line, time_text
+from syncline.client.cli.passes import pass_complaints, pass_notes, pass_text
+from syncline.client.engine import Link
+from syncline.client.summary import Summary
+from syncline.domain.errors import SynclineError
+
+
+@command("sync", examples=["syncline sync", "syncline sync ~/Shared"])
+@click.argument("folders", metavar="[DIR]...", type=FOLDER, nargs=-1)
+@click.option("--allow-removals", is_flag=True, help="Send an unusually large removal that was held back.")
+async def sync(call: Call, folders: tuple[Path, ...], allow_removals: bool) -> Answer:
+    """Bring folders and libraries together, once.
+
+    All linked folders, unless some are named. Ends when what you changed is committed and you have all there was:
+    exit code 0; 5 when something was left, which is named.
+    """
+    told: list[tuple[Link, Summary | SynclineError]] = []
+    with progress(call) as bars:
+        async with engine_of(call, progress=bars) as (engine, _):
+            links = links_meant(engine, folders)
+            for link in links:
+                try:
+                    summary = await engine.sync_once(link, allow_removals=allow_removals)
+                except SynclineError as error:
+                    if len(links) == 1:
+                        raise
+                    told.append((link, error))
+                else:
+                    told.append((link, summary))
+                    if not pass_complaints(summary):
+                        synced_now(call.home, link)
+    return _answer(told)
+
+
+@command("watch", examples=["syncline watch", "syncline watch ~/Shared ~/Photos", "syncline watch --json"])
+@click.argument("folders", metavar="[DIR]...", type=FOLDER, nargs=-1)
+async def watch(call: Call, folders: tuple[Path, ...]) -> None:
+    """Keep folders in sync until stopped.
+
+    All linked folders, unless some are named. What you change is sent within moments, what others change is fetched
+    as soon as the server has it. Stop it with Ctrl-C at any time: nothing is left half-written.
+    """
+    with progress(call) as bars:
+        async with engine_of(call, progress=bars) as (engine, _):
+            links = links_meant(engine, folders)
+            for link in links:
+                _say(call, f"Watching {folder_text(link)} ({name_text(link.library_name)})", _event("watching", link))
+            by_path = {link.path: link for link in links}
+            await engine.watch(links, told=lambda news: _tell(call, by_path, news), stop=asyncio.Event())
+
+
+def _answer(told: list[tuple[Link, Summary | SynclineError]]) -> Answer:
+    texts, complaints, documents = [], [], []
+    for link, news in told:
+        if isinstance(news, Summary):
+            texts.append(f"{folder_text(link)}: {pass_text(news)}")
+            texts += [f"  {note}" for note in pass_notes(news)]
+            complaints += [f"{folder_text(link)}: {complaint}" for complaint in pass_complaints(news)]
+            documents.append(dataclasses.asdict(news) | {"skipped": msgspec.to_builtins(news.skipped)})
+        else:
+            complaints.append(f"{folder_text(link)}: {problem_of(news)['detail']}")
+            documents.append({"library": link.library, "path": link.path, "problem": problem_of(news)})
+    code = Exit.PARTLY if complaints else Exit.OK
+    return Answer({"folders": documents}, "\n".join(texts), code, chatty=True, complaints=complaints)
+
+
+def _tell(call: Call, links: Mapping[str, Link], news: Summary | Exception) -> None:
+    """One pass of ``watch``, in a line or two."""
+    if not isinstance(news, Summary):
+        problem = problem_of(news)
+        if call.json:
+            click.echo(json_line({"event": "problem", "at_ms": _now_ms(), "problem": problem}))
+        else:
+            click.echo(f"{time_text(time.time())}  {one_line(problem['detail'])}", err=True)
+        return
+    link = links[news.path]
+    if not pass_complaints(news):
+        synced_now(call.home, link)
+    lines = [f"{time_text(time.time())}  {folder_text(link)}: {pass_text(news)}"]
+    lines += [f"  {one_line(note)}" for note in (*pass_notes(news), *pass_complaints(news))]
+    pass_event = dataclasses.asdict(news) | {"skipped": msgspec.to_builtins(news.skipped)}
+    _say(call, "\n".join(lines), {"event": "pass", "at_ms": _now_ms(), **pass_event})
+
+
+def _say(call: Call, text: str, event: dict[str, Any]) -> None:
+    if call.json:
+        click.echo(json_line(event))
+    elif not call.quiet:
+        click.echo(text)
+
+
+def _event(name: str, link: Link) -> dict[str, Any]:
+    return {"event": name, "at_ms": _now_ms(), "library": link.library, "path": link.path}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,89 @@
+"""history, restore."""
+
+from __future__ import annotations
+
+import click
+
+from syncline.client.api import Api
+from syncline.client.cli.calling import Answer, Call, command
+from syncline.client.cli.outcomes import told
+from syncline.client.cli.output import columns, name_text, size_text, time_text
+from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library, find_node
+from syncline.domain.errors import Broken, Refused
+from syncline.domain.nodes import Kind
+from syncline.messages.api import Library, NodeState, VersionState
+
+LISTED = 50
+PAGE = 100
+
+
+@command(
+    "history", examples=["syncline history Shared:notes.txt", "syncline history Shared:@{node id of a removed file}"]
+)
+@click.argument("path", metavar="LIBRARY:PATH", type=REMOTE_PATH)
+@click.option("--limit", "-n", type=click.IntRange(min=1), default=LISTED, show_default=True, help="At most so many.")
+async def history(call: Call, path: RemotePath, limit: int) -> Answer:
+    """List the versions of a file, newest first.
+
+    A file that was removed has a history too: name it by its id, LIBRARY:@NODE, which rm tells.
+    """
+    async with call.api() as api:
+        library = await find_library(api, path.library)
+        node = await find_file(api, library, path)
+        versions, more = await _versions(api, library.id, node.id, limit)
+        people = {member.account: member.name for member in await api.members(library.id)}
+    current = "" if node.removed or node.version is None else node.version.id
+    rows = [_row(version, people, current) for version in versions]
+    text = columns(rows, header=("version", "when", "size", "by", ""), right=frozenset({2}))
+    if more:
+        text += f"\n(and older ones: syncline history -n {limit * 10} …)"
+    return Answer({"library": library.id, "node": node, "versions": versions, "more": more}, text)
+
+
+@command("restore", examples=["syncline restore Shared:notes.txt --version k3ktrpw6ysaqn2vbh7ce"])
+@click.argument("path", metavar="LIBRARY:PATH", type=REMOTE_PATH)
+@click.option("--version", "version", metavar="ID", required=True, help="Which one; syncline history lists them.")
+async def restore(call: Call, path: RemotePath, version: str) -> Answer:
+    """Make an older version of a file its current one.
+
+    This adds a version; the ones in between stay in the history. It brings a removed file back as well: name it by
+    its id, LIBRARY:@NODE, which rm tells.
+    """
+    async with call.api() as api:
+        library = await find_library(api, path.library)
+        node = await find_file(api, library, path)
+        answer = await api.restore(library.id, node.id, version)
+    return told(library, answer, [f"{name_text(str(path))} is again as it was in version {version}."], [str(path)])
+
+
+async def find_file(api: Api, library: Library, path: RemotePath) -> NodeState:
+    """As ``find_node``; raises ``Refused("not-a-file")`` for a folder."""
+    node = await find_node(api, library, path)
+    if node.kind is not Kind.FILE:
+        raise Refused("not-a-file", f"{name_text(str(path))} is a folder; only files have versions.", status=409)
+    return node
+
+
+async def _versions(api: Api, library: str, node: str, limit: int) -> tuple[list[VersionState], bool]:
+    """At most ``limit`` versions, newest first, and whether there are more."""
+    versions: list[VersionState] = []
+    before = 0
+    while len(versions) < limit:
+        page = await api.versions(library, node, before=before, limit=min(PAGE, limit - len(versions)))
+        versions += page.versions
+        if not page.before:
+            return versions, False
+        if before and page.before >= before:
+            raise Broken("The service lists the versions without end.")
+        before = page.before
+    return versions, True
+
+
+def _row(version: VersionState, people: dict[str, str], current: str) -> tuple[str, ...]:
+    return (
+        version.id,
+        time_text(version.at_ms / 1000),
+        size_text(version.size_bytes),
+        name_text(people.get(version.account, version.account)),
+        "current" if version.id == current else "",
+    )
