@@ -49,7 +49,7 @@ def environment(place: Place) -> dict[str, str]:
     for folder in (_STATE_DIR, _OBJECTS_DIR, _TEMPORARY_DIR):
         (state / folder).mkdir(mode=0o700, exist_ok=True)
     return {
-        **_inherited(),
+        **inherited(),
         **root_key(place).environment(),
         "AUTH": "true",
         "BIND_HOST": HOST,
@@ -69,7 +69,7 @@ def environment(place: Place) -> dict[str, str]:
     }
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """What the children of the stack may know of the caller's environment: nothing about any real AWS."""
     return {
         name: value
