@@ -1,0 +1,16 @@
+"""What metadata counts besides the golden signals."""
+
+from __future__ import annotations
+
+from syncline.serving.metrics import Metrics
+
+
+class Measures:
+    def __init__(self, metrics: Metrics) -> None:
+        self.commands = metrics.counter("commands", "Commands by what became of them.", ("result",))
+        self.results = metrics.counter("results", "Requests of commands by their status.", ("status",))
+        self.commits = metrics.counter("commits", "Commits appended.")
+        self.changes = metrics.counter("changes", "Changes appended.")
+        self.collisions = metrics.counter("collisions", "Appends that met another one and were decided again.")
+        self.publications = metrics.counter("publications", "Publications to the topic.")
+        self.landed = metrics.counter("landed", "Objects reported by S3, by what became of them.", ("result",))
