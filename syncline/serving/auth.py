@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from syncline.domain.capabilities import SigningKey
-from syncline.domain.errors import Refused
+from syncline.domain.errors import Broken, Refused
 from syncline.domain.ids import is_id
 from syncline.domain.rights import Role, may_govern, may_read, may_write
 from syncline.ports.cache import Cache
@@ -41,12 +41,12 @@ class Caller(msgspec.Struct, frozen=True):
 class Tokens:
     """Issues and reads access tokens. The first key signs; all verify, so that keys can be changed.
 
-    Keys have at least 32 bytes; a key's id travels in the token's header.
+    Keys have at least 32 bytes, else ``Broken`` is raised; a key's id travels in the token's header.
     """
 
     def __init__(self, keys: Sequence[SigningKey], clock: Clock) -> None:
         if not keys or any(len(key.secret) < KEY_BYTES_MIN for key in keys):
-            raise ValueError(f"access tokens need a key of at least {KEY_BYTES_MIN} bytes")
+            raise Broken(f"Access tokens need a key of at least {KEY_BYTES_MIN} bytes; configure one.")
         self._signing = keys[0]
         self._secrets = {key.id: key.secret for key in keys}
         self._clock = clock

@@ -88,14 +88,6 @@ class HttpServer:
         await self._runner.cleanup()
 
 
-def listen_address(text: str) -> tuple[str, int]:
-    """(host, port) of ``127.0.0.1:8080`` or ``:8080``. Raises ``ValueError``."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isdigit():
-        raise ValueError(f"an address to listen on looks like 127.0.0.1:8080, not {text!r}")
-    return host.strip("[]") or "127.0.0.1", int(port)
-
-
 def remote_address(request: web.Request) -> str:
     """Who asks: the last entry of X-Forwarded-For, which the nearest hop wrote, else the connection's other end.
 

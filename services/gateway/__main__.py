@@ -1,0 +1,47 @@
+"""``python -m services.gateway``: the gateway on AWS's ports, configured by the environment (docs/operations.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from services.gateway.app import Keys, Ports, make_gateway
+from syncline.aws.clock import SystemClock
+from syncline.aws.connect import connect
+from syncline.aws.settings import Settings
+from syncline.domain.errors import Broken
+from syncline.domain.permits import PermitKey, PermitKeys
+from syncline.serving.http import HttpServer
+from syncline.serving.life import live
+from syncline.serving.logging import configure_logging, get_logger
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal. Raises ``Broken`` for a setting that is missing or wrong."""
+    host, port = settings.listen
+    secrets = settings.secrets()
+    permit_keys = PermitKeys(tuple(PermitKey(key.id, key.secret) for key in secrets.permit_keys))
+    if not secrets.link_keys:
+        raise Broken("SYNCLINE_SECRETS holds no link_keys: links in mail could not be opened")
+    keys = Keys(permit_keys, secrets.token_keys, secrets.link_keys)
+    async with connect(settings) as aws:
+        ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, aws.credentials, SystemClock())
+        app = make_gateway(ports, keys, public_url=settings.public_url)
+        await live([HttpServer(app, host, port)])
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_environ(os.environ)
+        configure_logging("gateway", settings.log_level)
+        asyncio.run(serve(settings))
+    except Broken as error:
+        configure_logging("gateway")
+        get_logger().error("cannot-start", reason=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

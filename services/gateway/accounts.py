@@ -1,0 +1,172 @@
+"""Accounts and sessions: registering, signing in, refreshing, signing out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.gateway.limits import Limits
+from services.gateway.passwords import Passwords
+from services.gateway.refresh_tokens import (
+    RandomBytes,
+    device_of,
+    hash_refresh_token,
+    is_genuine,
+    make_refresh_token,
+)
+from services.gateway.titles import clean_email, clean_title
+from syncline.domain.capabilities import SigningKey
+from syncline.domain.errors import ConditionFailed, Refused
+from syncline.domain.ids import NewId
+from syncline.messages import api as m
+from syncline.ports.cache import Cache
+from syncline.ports.clock import Clock
+from syncline.serving.auth import ACCESS_TOKEN_S, Caller, Tokens, device_key, not_signed_in
+from syncline.serving.http import remote_address
+from syncline.serving.logging import get_logger
+from syncline.serving.routes import Call, Nothing
+from syncline.store.directory import AccountRecord, DeviceRecord, Directory
+
+REFRESH_GRACE_MS = 60_000
+"""So long the token before the current one still works: its answer may have been lost on the way."""
+NOBODY = "a" * 20
+
+
+class Accounts:
+    def __init__(
+        self,
+        directory: Directory,
+        cache: Cache,
+        clock: Clock,
+        *,
+        tokens: Tokens,
+        token_keys: Sequence[SigningKey],
+        passwords: Passwords,
+        limits: Limits,
+        new_id: NewId,
+        random_bytes: RandomBytes,
+    ) -> None:
+        self._directory = directory
+        self._cache = cache
+        self._clock = clock
+        self._tokens = tokens
+        self._token_keys = token_keys
+        self._passwords = passwords
+        self._limits = limits
+        self._new_id = new_id
+        self._random_bytes = random_bytes
+
+    async def create(self, call: Call, body: m.NewAccount) -> m.Account:
+        email, name = clean_email(body.email), clean_title(body.name, "$.name")
+        await self._limits.create_account(remote_address(call.request))
+        password_hash = await self._passwords.hash(body.password)
+        account = AccountRecord(self._new_id(), email, name, password_hash, self._clock.now_ms())
+        return _account(await self._directory.create_account(account))
+
+    async def sign_in(self, call: Call, body: m.SignIn) -> m.Session:
+        """One answer, after the same work, for a wrong password and for an unknown address."""
+        email, device_name = clean_email(body.email), clean_title(body.device_name, "$.device_name")
+        await self._limits.sign_in(remote_address(call.request), email)
+        account = await self._directory.account_by_email(email)
+        if account is None:
+            await self._directory.account(NOBODY)  # the second read that a known address costs
+        right = await self._passwords.verify(body.password, account.password_hash if account else None)
+        if account is None or not right:
+            raise Refused("sign-in-failed", "The e-mail address or the password is wrong.", status=401)
+        await self._renew_hash(account, body.password)
+        return await self._create_device(account, device_name)
+
+    async def refresh(self, _call: Call, body: m.Refresh) -> m.Session:
+        """New tokens. A token used twice signs its device out, unless its first answer may have been lost."""
+        device = await self._device_of(body.refresh_token)
+        account = await self._directory.account(device.account)
+        if account is None:
+            raise _refresh_failed()
+        used = hash_refresh_token(body.refresh_token)
+        token = make_refresh_token(device.id, self._token_keys, self._random_bytes)
+        now_ms = self._clock.now_ms()
+        if used == device.refresh_hash:
+            previous_hash, rotated_at_ms = device.refresh_hash, now_ms
+        elif used == device.previous_refresh_hash and now_ms - device.rotated_at_ms <= REFRESH_GRACE_MS:
+            # The grace counts from the first rotation, however often the answer is lost.
+            previous_hash, rotated_at_ms = used, device.rotated_at_ms
+        else:
+            await self._refuse_reuse(device, body.refresh_token)
+            raise _refresh_failed()
+        try:
+            await self._directory.rotate_refresh(
+                device.id,
+                device.refresh_hash,
+                hash_refresh_token(token),
+                previous_hash=previous_hash,
+                at_ms=rotated_at_ms,
+            )
+        except ConditionFailed:
+            # Another request with the same token was faster: as if the answer was lost, asking again helps.
+            raise Refused(
+                "temporarily-unavailable", "This session is being refreshed.", status=503, retry_after_s=1
+            ) from None
+        return self._session(account, device, token)
+
+    async def sign_out(self, call: Call, _body: Nothing) -> Nothing:
+        await self._revoke(call.caller.device)
+        return Nothing()
+
+    async def me(self, call: Call, _body: Nothing) -> m.Me:
+        account = await self._directory.account(call.caller.account)
+        device = await self._directory.device(call.caller.device)
+        if account is None or device is None:
+            raise not_signed_in("This account is no more.")
+        return m.Me(account=_account(account), device=device.id, device_name=device.name)
+
+    async def _renew_hash(self, account: AccountRecord, password: str) -> None:
+        if not self._passwords.is_outdated(account.password_hash):
+            return
+        renewed = await self._passwords.hash(password)
+        try:
+            await self._directory.set_password_hash(account.id, account.password_hash, renewed)
+        except ConditionFailed:
+            get_logger().info("password-changed-meanwhile", account=account.id)
+
+    async def _create_device(self, account: AccountRecord, device_name: str) -> m.Session:
+        device_id = self._new_id()
+        token = make_refresh_token(device_id, self._token_keys, self._random_bytes)
+        device = DeviceRecord(device_id, account.id, device_name, hash_refresh_token(token), "", self._clock.now_ms())
+        await self._directory.create_device(device)
+        get_logger().info("signed-in", account=account.id, device=device.id)
+        return self._session(account, device, token)
+
+    async def _device_of(self, token: str) -> DeviceRecord:
+        device_id = device_of(token)
+        device = await self._directory.device(device_id) if device_id else None
+        if device is None:
+            raise _refresh_failed()
+        if device.revoked:
+            raise Refused("device-revoked", "This device was signed out; sign in again.", status=401)
+        return device
+
+    async def _refuse_reuse(self, device: DeviceRecord, token: str) -> None:
+        if is_genuine(token, self._token_keys):
+            get_logger().warning("refresh-token-reused", account=device.account, device=device.id)
+            await self._revoke(device.id)
+
+    async def _revoke(self, device: str) -> None:
+        await self._directory.revoke_device(device)
+        await self._cache.drop([device_key(device)])
+
+    def _session(self, account: AccountRecord, device: DeviceRecord, refresh_token: str) -> m.Session:
+        return m.Session(
+            account=_account(account),
+            device=device.id,
+            device_name=device.name,
+            access_token=self._tokens.issue(Caller(account.id, device.id)),
+            expires_in_s=ACCESS_TOKEN_S,
+            refresh_token=refresh_token,
+        )
+
+
+def _account(account: AccountRecord) -> m.Account:
+    return m.Account(id=account.id, email=account.email, name=account.name)
+
+
+def _refresh_failed() -> Refused:
+    return Refused("refresh-failed", "The refresh token is not good any more; sign in again.", status=401)

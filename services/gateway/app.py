@@ -1,0 +1,205 @@
+"""The gateway's application: its rooms, wired to ports, and its one table of routes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from services.gateway import table
+from services.gateway.accounts import Accounts
+from services.gateway.commits import Commits
+from services.gateway.files import Files
+from services.gateway.follows import Following
+from services.gateway.keys import IdempotencyKeys
+from services.gateway.libraries import Libraries
+from services.gateway.limits import Limits
+from services.gateway.links import Links
+from services.gateway.openapi import as_text, whole_document
+from services.gateway.passwords import Passwords
+from services.gateway.uploads import Uploads
+from services.gateway.waiting import Commands
+from syncline.domain.capabilities import SigningKey
+from syncline.domain.errors import Broken
+from syncline.domain.ids import NewId, id_from_bytes
+from syncline.domain.permits import PermitKeys
+from syncline.ports.cache import Cache
+from syncline.ports.clock import Clock
+from syncline.ports.credentials import CredentialIssuer
+from syncline.ports.objects import ObjectStore
+from syncline.ports.queues import Queue, Queues
+from syncline.ports.tables import Key, Table, Tables
+from syncline.serving.auth import AUTHENTICATOR, Access, Authenticator, Tokens
+from syncline.serving.http import ReadyCheck, make_app
+from syncline.serving.metrics import Metrics
+from syncline.serving.routes import Call, Endpoint, Nothing, bind, register
+from syncline.store.directory import Directory
+from syncline.store.follows import Follows
+from syncline.store.grants import Grants
+from syncline.store.journal import Journal
+from syncline.store.tree import TreeReader
+from syncline.store.views import Views
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the gateway stands on."""
+
+    tables: Tables
+    objects: ObjectStore
+    queues: Queues
+    cache: Cache
+    credentials: CredentialIssuer
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Of each kind the first signs and all verify."""
+
+    permits: PermitKeys
+    tokens: Sequence[SigningKey]
+    links: Sequence[SigningKey]
+
+
+def random_id() -> str:
+    return id_from_bytes(secrets.token_bytes(13))
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Where ids and tokens come from."""
+
+    new_id: NewId = random_id
+    random_bytes: Callable[[int], bytes] = field(default=secrets.token_bytes)
+
+
+def make_gateway(
+    ports: Ports,
+    keys: Keys,
+    *,
+    public_url: str,
+    passwords: Passwords | None = None,
+    chance: Chance | None = None,
+    metrics: Metrics | None = None,
+) -> web.Application:
+    """The whole gateway as an application, ready to be listened with."""
+    chance = chance or Chance()
+    directory, journal = Directory(ports.tables), Journal(ports.tables)
+    follows, tree = Follows(ports.tables), TreeReader(journal, Views(ports.tables))
+    tokens = Tokens(keys.tokens, ports.clock)
+    access = Access(directory, journal, ports.cache)
+    limits = Limits(ports.cache, ports.clock)
+    commands = Commands(journal, ports.queues, ports.objects, ports.cache, ports.clock)
+    files = Files(tree, ports.objects, access)
+    rooms = _Rooms(
+        Accounts(
+            directory,
+            ports.cache,
+            ports.clock,
+            tokens=tokens,
+            token_keys=keys.tokens,
+            passwords=passwords or Passwords(),
+            limits=limits,
+            new_id=chance.new_id,
+            random_bytes=chance.random_bytes,
+        ),
+        Libraries(directory, journal, follows, access, ports.clock, chance.new_id),
+        Uploads(
+            Grants(ports.tables),
+            ports.credentials,
+            access,
+            limits,
+            ports.clock,
+            permit_keys=keys.permits,
+            new_id=chance.new_id,
+        ),
+        Commits(
+            commands,
+            IdempotencyKeys(ports.tables),
+            tree,
+            access,
+            ports.clock,
+            permit_keys=keys.permits,
+            new_id=chance.new_id,
+        ),
+        files,
+        Following(follows, tree, access, ports.clock),
+        Links(directory, follows, tree, files, access, ports.clock, keys.links),
+    )
+    app = make_app(metrics or Metrics("gateway"), public_url=public_url, ready=_ready(ports))
+    app[AUTHENTICATOR] = Authenticator(tokens, directory, ports.cache)
+    register(app, endpoints(rooms, public_url))
+    return app
+
+
+@dataclass(frozen=True)
+class _Rooms:
+    accounts: Accounts
+    libraries: Libraries
+    uploads: Uploads
+    commits: Commits
+    files: Files
+    following: Following
+    links: Links
+
+
+def endpoints(rooms: _Rooms, public_url: str) -> list[Endpoint]:
+    """Every route with what serves it. Raises ``Broken`` when the table has a route that nothing serves."""
+    served = [
+        bind(table.CREATE_ACCOUNT, rooms.accounts.create),
+        bind(table.SIGN_IN, rooms.accounts.sign_in),
+        bind(table.REFRESH, rooms.accounts.refresh),
+        bind(table.SIGN_OUT, rooms.accounts.sign_out),
+        bind(table.ME, rooms.accounts.me),
+        bind(table.CREATE_LIBRARY, rooms.libraries.create),
+        bind(table.LIBRARIES, rooms.libraries.all),
+        bind(table.GET_LIBRARY, rooms.libraries.get),
+        bind(table.MEMBERS, rooms.libraries.members),
+        bind(table.SET_MEMBER, rooms.libraries.set_member),
+        bind(table.REMOVE_MEMBER, rooms.libraries.remove_member),
+        bind(table.UPLOADS, rooms.uploads.upload),
+        bind(table.DOWNLOADS, rooms.uploads.download),
+        bind(table.COMMIT, rooms.commits.commit),
+        bind(table.OUTCOME, rooms.commits.outcome),
+        bind(table.CONTENT, rooms.files.content),
+        bind(table.CHILDREN, rooms.files.children),
+        bind(table.NODE_BY_PATH, rooms.files.node_by_path),
+        bind(table.NODE, rooms.files.node),
+        bind(table.VERSIONS, rooms.files.versions),
+        bind(table.RESTORE, rooms.commits.restore),
+        bind(table.FOLLOWS, rooms.following.all),
+        bind(table.FOLLOW, rooms.following.follow),
+        bind(table.UNFOLLOW, rooms.following.unfollow),
+        bind(table.UNSUBSCRIBE_PAGE, rooms.links.unsubscribe_page),
+        bind(table.UNSUBSCRIBE, rooms.links.unsubscribe),
+        bind(table.FILE_LINK, rooms.links.file),
+        bind(table.PROBLEM_PAGE, rooms.links.problem),
+        bind(table.OPENAPI, _openapi(public_url)),
+    ]
+    if {endpoint.route.summary for endpoint in served} != {route.summary for route in table.ROUTES}:
+        raise Broken("The table of routes and what is served differ")
+    return served
+
+
+def _openapi(public_url: str) -> Callable[[Call, Nothing], Awaitable[Nothing | web.StreamResponse]]:
+    text = as_text(whole_document(public_url))
+
+    async def answer_document(_call: Call, _body: Nothing) -> web.Response:
+        return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "max-age=300"})
+
+    return answer_document
+
+
+def _ready(ports: Ports) -> dict[str, ReadyCheck]:
+    """What must be there. The cache need not: without it all is slower and still right."""
+
+    async def tables() -> None:
+        await ports.tables.get(Table.DIRECTORY, Key("ready", "ready"), eventual=True)
+
+    async def queues() -> None:
+        await ports.queues.depth(Queue.COMMITS)
+
+    return {"tables": tables, "queues": queues}

@@ -1,0 +1,109 @@
+"""Links in mail: ending mail, and opening a file; and the pages that explain problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from services.gateway.files import Files, live_node
+from services.gateway.pages import page
+from syncline.domain.capabilities import (
+    Capability,
+    FileCapability,
+    SigningKey,
+    UnsubscribeCapability,
+    open_capability,
+)
+from syncline.domain.errors import Refused
+from syncline.ports.clock import Clock
+from syncline.serving.auth import Access
+from syncline.serving.bodies import read_bytes
+from syncline.serving.problems import PROBLEMS
+from syncline.serving.routes import Call, Nothing
+from syncline.store.directory import Directory
+from syncline.store.follows import Follows
+from syncline.store.tree import TreeReader
+
+FORM_BYTES_MAX = 4_096
+
+
+class Links:
+    def __init__(
+        self,
+        directory: Directory,
+        follows: Follows,
+        tree: TreeReader,
+        files: Files,
+        access: Access,
+        clock: Clock,
+        link_keys: Sequence[SigningKey],
+    ) -> None:
+        self._directory = directory
+        self._follows = follows
+        self._tree = tree
+        self._files = files
+        self._access = access
+        self._clock = clock
+        self._link_keys = link_keys
+
+    async def unsubscribe_page(self, call: Call, _body: Nothing) -> web.Response:
+        """Only asks: mail scanners follow every link, and must not end anything."""
+        try:
+            capability = self._unsubscribe(call.text("token"))
+            name = await self._library_name(capability.library)
+        except Refused as error:
+            return _refusal(error)
+        text = f"You get mail when something changes in “{name}”."
+        return page("No more mail?", text, button="Stop this mail")
+
+    async def unsubscribe(self, call: Call, _body: Nothing) -> web.Response:
+        await read_bytes(call.request, bytes_max=FORM_BYTES_MAX)
+        try:
+            capability = self._unsubscribe(call.text("token"))
+        except Refused as error:
+            return _refusal(error)
+        await self._follows.drop_all(capability.account, capability.library)
+        name = await self._library_name(capability.library)
+        return page("No more mail", f"You get no more mail about “{name}”. Follow it again to change that.")
+
+    async def file(self, call: Call, _body: Nothing) -> web.Response:
+        try:
+            capability = self._open(call.request.match_info["token"])
+            if not isinstance(capability, FileCapability):
+                raise _bad_link()
+            # A link outlives nobody's rights.
+            await self._access.require_read(capability.library, capability.account)
+            snapshot = await self._tree.at_head(capability.library)
+            node = await live_node(snapshot, capability.node)
+            return await self._files.redirect(node)
+        except Refused as error:
+            return _refusal(error)
+
+    async def problem(self, call: Call, _body: Nothing) -> web.Response:
+        slug = call.request.match_info["slug"]
+        kind = PROBLEMS.get(slug)
+        if kind is None:
+            raise Refused("not-found", "There is no problem of this name.", status=404)
+        return page(kind.title, kind.meaning, f"HTTP status {kind.status}, type {slug}.")
+
+    def _open(self, token: str) -> Capability:
+        return open_capability(token, self._link_keys, now_s=self._clock.now_ms() // 1000)
+
+    def _unsubscribe(self, token: str) -> UnsubscribeCapability:
+        capability = self._open(token)
+        if not isinstance(capability, UnsubscribeCapability):
+            raise _bad_link()
+        return capability
+
+    async def _library_name(self, library: str) -> str:
+        record = await self._directory.library(library)
+        return record.name if record else "a library that is gone"
+
+
+def _refusal(error: Refused) -> web.Response:
+    return page("This link does not work", error.detail, status=error.status)
+
+
+def _bad_link() -> Refused:
+    return Refused("bad-link", "This link is for something else; open it from the mail again.", status=404)
