@@ -52,7 +52,7 @@ def part_ranges(size_bytes: int) -> list[tuple[int, int]]:
 def is_checksum(text: str, size_bytes: int) -> bool:
     """Whether the text can be the checksum of a content of this size."""
     digest, dash, parts = text.partition("-")
-    expected_parts = str(len(part_ranges(size_bytes))) if is_multipart(size_bytes) else ""
+    expected_parts = str(-(-size_bytes // part_size_bytes(size_bytes))) if is_multipart(size_bytes) else ""
     if parts != expected_parts or bool(dash) != bool(expected_parts):
         return False
     try:
