@@ -23,7 +23,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     """One effect on one node. ``node`` is its whole state afterwards, so the newest change of a node says all.
 
     ``was`` is the place it left (moved, removed), else None. ``late`` is the version a LATE change adds to history.
-    ``revived``: an ADDED node that had been there before and was removed.
+    An update that brings a file back from a dead folder moves it too. ``revived``: the node had been removed before.
     """
 
     effect: Effect
@@ -31,6 +31,11 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     was: Place | None = None
     late: Version | None = None
     revived: bool = False
+
+    @property
+    def born(self) -> bool:
+        """Whether the commit made the node; one that is made and removed by the same command is REMOVED at once."""
+        return self.effect in (Effect.ADDED, Effect.REMOVED) and self.was is None and not self.revived
 
 
 class Commit(msgspec.Struct, frozen=True, array_like=True):

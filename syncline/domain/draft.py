@@ -154,8 +154,7 @@ class Draft:
             effect = Effect.UPDATED
         else:
             effect = Effect.MOVED
-        revived = effect is Effect.ADDED and before is not None
-        return Change(effect, after, was, revived=revived)
+        return Change(effect, after, was, revived=before is not None and before.removed)
 
     def _newborn(
         self, node_id: str, place: Place, version: Version | None, author: Author, placer: Author, conflict_of: str

@@ -123,7 +123,7 @@ class PartialTree:
             return
         changes = [change for change in commit.changes if change.effect is not Effect.LATE]
         # Nothing can have been in a folder before it was made. (A file's id in this set harms nothing.)
-        self._complete.update(change.node.id for change in changes if change.effect is Effect.ADDED)
+        self._complete.update(change.node.id for change in changes if change.born)
         for change in changes:  # all leave before any arrives, since names may be swapped
             if change.was is not None:
                 self._names.setdefault(change.was.parent, {})[change.was.name] = None

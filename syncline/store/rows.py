@@ -66,7 +66,7 @@ def places_of(commit: Commit, states: dict[str, Node]) -> dict[Place, Node | str
 
 def _node_rows(commit: Commit, states: dict[str, Node]) -> dict[Key, Row]:
     rows: dict[Key, Row] = {}
-    born = {change.node.id for change in commit.changes if change.effect is Effect.ADDED and not change.revived}
+    born = {change.node.id for change in commit.changes if change.born}
     for node in states.values():
         seq = FIRST if node.id in born else commit.seq
         rows[node_key(commit.library, node.id, seq)] = {"body": pack(node)}
