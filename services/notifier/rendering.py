@@ -1,0 +1,106 @@
+"""Lays a letter out: text, HTML and the headers that mail programs act on."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.errors import HeaderParseError, MessageDefect
+from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
+from typing import Any, cast
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from services.notifier.letters import Letter
+from syncline.domain.digests import harmless
+from syncline.domain.errors import Broken, Refused
+
+SENDER_NAME = "Syncline"
+_TOKEN_CHARACTERS = re.compile(r"[\x21-\x7e]+")
+
+
+class _WholeHeader(UnstructuredHeader):
+    """A header of machine-read addresses, never folded: mail programs take a folded or encoded URL for no URL."""
+
+    def fold(self: Any, *, policy: Any) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_headers = HeaderRegistry()
+for _name in ("List-Unsubscribe", "List-Id", "References", "In-Reply-To"):
+    _headers.map_to_type(_name, cast(Any, _WholeHeader))
+_POLICY = SMTP.clone(header_factory=_headers)
+
+
+class Renderer:
+    """Makes messages from letters. ``mail_from`` is an address, with or without a name.
+
+    Raises ``Broken`` when ``mail_from`` is no address.
+    """
+
+    def __init__(self, mail_from: str) -> None:
+        name, address = parseaddr(mail_from)
+        try:
+            self._sender = Address(name or SENDER_NAME, addr_spec=address)
+        except (HeaderParseError, MessageDefect, ValueError, IndexError):
+            raise Broken(f"Mail cannot be sent from {mail_from!r}: that is no address") from None
+        if not self._sender.domain:
+            raise Broken(f"Mail cannot be sent from {mail_from!r}: that is no address")
+        # Autoescape for HTML only: text shows names as they are.
+        self._templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+
+    def message(
+        self, letter: Letter, *, to_name: str, to: str, library: str, account: str, first: int, now_ms: int
+    ) -> EmailMessage:
+        """The mail of one window. Its Message-ID is the window's, so a mail that went out twice can be told.
+
+        Raises ``Refused("mail-rejected")`` for an address that no mail can be sent to.
+        """
+        message = EmailMessage(policy=_POLICY)
+        domain = self._sender.domain
+        thread = f"<{library}.{account}@{domain}>"
+        message["From"] = self._sender
+        message["To"] = recipient(to_name, to)
+        message["Subject"] = letter.subject
+        message["Date"] = format_datetime(datetime.fromtimestamp(now_ms // 1000, UTC))
+        message["Message-ID"] = f"<{first}.{library}.{account}@{domain}>"
+        message["In-Reply-To"] = thread
+        message["References"] = thread
+        message["List-Id"] = f"<{library}.{domain}>"
+        message["List-Unsubscribe"] = f"<{_one_token(letter.unsubscribe)}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(self.text(letter))
+        message.add_alternative(self.html(letter), subtype="html")
+        return message
+
+    def text(self, letter: Letter) -> str:
+        return self._templates.get_template("digest.txt.j2").render(letter=letter)
+
+    def html(self, letter: Letter) -> str:
+        return self._templates.get_template("digest.html.j2").render(letter=letter)
+
+
+def recipient(name: str, address: str) -> Address:
+    """An address as it goes into ``To``: the domain in ASCII. Raises ``Refused("mail-rejected")``."""
+    local, _, domain = address.rpartition("@")
+    try:
+        return Address(harmless(name), addr_spec=f"{local}@{domain.encode('idna').decode()}".encode("ascii").decode())
+    except (HeaderParseError, MessageDefect, ValueError, IndexError):
+        raise Refused("mail-rejected", f"No mail can be sent to {harmless(address)}: that is no address.") from None
+
+
+def _one_token(url: str) -> str:
+    if not _TOKEN_CHARACTERS.fullmatch(url) or "<" in url or ">" in url:
+        raise Broken(f"The address {url!r} does not fit into a header; check SYNCLINE_PUBLIC_URL")
+    return url
