@@ -1,0 +1,320 @@
+"""What the client does to the linked folder: atomically, inside it, and never over an edit it has not seen.
+
+A file that is replaced or removed is compared right before *and* right after: it is swapped out in one step (Linux
+``renameat2``), and swapped back if it turned out to have changed in between. ``.syncline`` in the root holds
+temporary files, the trash and the marker that tells this folder from any other. All methods block: call them from a
+worker thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat as modes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from syncline.client.hashing import content_of
+from syncline.client.renaming import exchange, rename_new
+from syncline.client.trees import Content, Stat
+from syncline.domain.errors import Broken, Refused, SynclineError
+
+OWN_FOLDER = ".syncline"
+TRASH_DAYS = 30
+TRASH_NAMES_MAX = 10_000
+
+_DISK_FULL = {"ENOSPC", "EDQUOT", "EFBIG"}
+_DENIED = {"EACCES", "EPERM", "EROFS"}
+_UNFIT = {"ENAMETOOLONG", "EINVAL", "EILSEQ"}
+_ELSE_THERE = {"ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY"}
+
+
+class Changed(SynclineError):
+    """The disk is not as the plan found it: leave it, look again, plan again."""
+
+
+def stat_of(found: os.stat_result) -> Stat:
+    return Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def unmoved(one: Stat, other: Stat) -> bool:
+    """Whether a file is the same and unwritten, though it may have been renamed (which sets ctime)."""
+    return (one.size_bytes, one.mtime_ns, one.inode) == (other.size_bytes, other.mtime_ns, other.inode)
+
+
+@contextmanager
+def disk_errors(path: str) -> Iterator[None]:
+    """The system's errors as ours: ``Changed``, ``Refused`` (disk-full, disk-denied, name-unfit) or ``Broken``."""
+    try:
+        yield
+    except OSError as error:
+        name = _name(error)
+        if name in _ELSE_THERE:
+            raise Changed(f"{path}: {error.strerror}") from None
+        if name in _DISK_FULL:
+            raise Refused("disk-full", f"There is no room for {path} on this disk ({error.strerror}).") from None
+        if name in _DENIED:
+            raise Refused("disk-denied", f"{path} may not be changed by you ({error.strerror}).") from None
+        if name in _UNFIT:
+            raise Refused("name-unfit", f"This disk cannot hold a name like {path} ({error.strerror}).") from None
+        raise Broken(f"{path}: {error}") from None
+
+
+class Disk:
+    """One linked folder. Paths are relative to it, with raw local names."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.own = root / OWN_FOLDER
+        self._temporary = self.own / "tmp"
+        self._umask = _umask()
+
+    # -- the folder itself
+
+    def mark(self, marker: str) -> os.stat_result:
+        """Make the folder if need be and leave the marker in it."""
+        with disk_errors(str(self.root)):
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            self._marker_path.write_text(marker + "\n")
+            return self.root.stat()
+
+    def check_marker(self, marker: str) -> None:
+        """Raises ``Refused("root-missing")``, ``("root-unreadable")`` or ``("root-exchanged")``."""
+        try:
+            found = self._marker_path.read_text().strip()
+        except (FileNotFoundError, NotADirectoryError):
+            found = ""
+        except OSError as error:
+            raise Refused("root-unreadable", f"{self.root} cannot be read ({error.strerror}).") from None
+        if not found and not self.root.is_dir():
+            raise Refused("root-missing", f"{self.root} is not there. Is a disk not mounted? Nothing was removed.")
+        if found != marker:
+            detail = (
+                f"{self.root} is not the folder that was linked. Nothing was removed; link it anew if you meant it."
+            )
+            raise Refused("root-exchanged", detail)
+
+    @property
+    def _marker_path(self) -> Path:
+        return self.own / "link"
+
+    def tidy(self) -> None:
+        """Drop temporary files that an earlier run left, and trash older than ``TRASH_DAYS``."""
+        with disk_errors(str(self.own)):
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            trash = self.own / "trash"
+            for day in trash.iterdir() if trash.is_dir() else ():
+                if _age_days(day.name) > TRASH_DAYS:
+                    shutil.rmtree(day, ignore_errors=True)
+
+    # -- looking
+
+    def at(self, path: str) -> Path:
+        """The absolute path. Raises ``Changed`` when a folder on the way is now a link that may lead outside."""
+        at = self.root
+        for name in path.split("/")[:-1]:
+            at = at / name
+            if at.is_symlink():
+                raise Changed(f"{path}: {name} is a symbolic link now")
+        return self.root / path
+
+    def stat(self, path: str) -> Stat | None:
+        with disk_errors(path):
+            try:
+                return stat_of(os.lstat(self.at(path)))
+            except FileNotFoundError:
+                return None
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """Up to ``length`` bytes; fewer at the end of the file."""
+        with disk_errors(path), open(self.at(path), "rb", buffering=0) as file:
+            file.seek(offset)
+            pieces: list[bytes] = []
+            while length > 0 and (piece := file.read(length)):
+                pieces.append(piece)
+                length -= len(piece)
+            return b"".join(pieces)
+
+    # -- folders and moves
+
+    def make_folder(self, path: str) -> Stat:
+        """Make a folder; one that is there already will do."""
+        with disk_errors(path):
+            target = self.at(path)
+            try:
+                os.mkdir(target)
+            except FileExistsError:
+                if not modes.S_ISDIR(os.lstat(target).st_mode):
+                    raise
+            return stat_of(os.lstat(target))
+
+    def move(self, source: str, target: str) -> Stat:
+        """Move a file or folder to a free place. Raises ``Changed`` when it is taken, or the source is gone."""
+        with disk_errors(target):
+            rename_new(self.at(source), self.at(target))
+            return stat_of(os.lstat(self.root / target))
+
+    # -- files
+
+    @contextmanager
+    def writing(self, name: str, size_bytes: int) -> Iterator[tuple[Path, int]]:
+        """A new temporary file in the same filesystem: (its path, its descriptor). Gone afterwards unless installed."""
+        path = self._temporary / name
+        with disk_errors(str(path)):
+            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(path, flags, 0o600)
+        try:
+            yield path, descriptor
+        finally:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+
+    def write(self, descriptor: int, data: bytes, offset: int) -> None:
+        with disk_errors("a temporary file"):
+            view = memoryview(data)
+            while view:
+                written = os.pwrite(descriptor, view, offset)
+                view, offset = view[written:], offset + written
+
+    def install(
+        self,
+        temporary: Path,
+        descriptor: int,
+        path: str,
+        *,
+        executable: bool,
+        mtime_ns: int,
+        is_expected: Callable[[Path], Stat] | None,
+    ) -> Stat:
+        """Put a finished temporary file at ``path`` in one step, its bytes on the disk first.
+
+        ``is_expected`` looks at the file it replaces (None: there must be none) and raises ``Changed`` unless it is
+        the one that was planned for.
+        """
+        with disk_errors(path):
+            target = self.at(path)
+            old = is_expected(target) if is_expected else None
+            mode = modes.S_IMODE(os.lstat(target).st_mode) if old else 0o666 & ~self._umask
+            os.fchmod(descriptor, _executable(mode, executable))
+            _set_mtime(descriptor, mtime_ns)
+            os.fsync(descriptor)
+            installed = stat_of(os.fstat(descriptor))
+            if old is None:
+                rename_new(temporary, target)
+            else:
+                self._exchange(temporary, target, old)
+            sync_folder(target.parent)
+            after = stat_of(os.lstat(target))
+            # Written to in this very moment: the earlier stat makes the next scan look at it.
+            return after if unmoved(installed, after) else installed
+
+    def _exchange(self, temporary: Path, target: Path, old: Stat) -> None:
+        exchange(temporary, target)
+        if not unmoved(stat_of(os.lstat(temporary)), old):
+            exchange(temporary, target)
+            raise Changed(f"{target}: edited just now")
+
+    def set_executable(self, path: str, executable: bool, is_expected: Callable[[Path], Stat]) -> Stat:
+        with disk_errors(path):
+            target = self.at(path)
+            before = is_expected(target)
+            os.chmod(target, _executable(modes.S_IMODE(os.lstat(target).st_mode), executable), follow_symlinks=False)
+            after = stat_of(os.lstat(target))
+            return after if unmoved(before, after) else before
+
+    # -- removing
+
+    def trash_file(self, path: str, is_expected: Callable[[Path], Stat]) -> None:
+        """Move a file to the trash. Raises ``Changed`` unless it is what ``is_expected`` takes it for."""
+        with disk_errors(path):
+            source = self.at(path)
+            before = is_expected(source)
+            trashed = self._to_trash(source, path)
+            if not unmoved(stat_of(os.lstat(trashed)), before):
+                rename_new(trashed, source)
+                raise Changed(f"{path}: edited just now")
+
+    def remove_folder(self, path: str) -> bool:
+        """Remove a folder; False when it holds files or folders. Links and the like go to the trash with it."""
+        with disk_errors(path):
+            source = self.at(path)
+            try:
+                os.rmdir(source)
+            except FileNotFoundError:
+                return True
+            except OSError as error:
+                if _name(error) not in ("ENOTEMPTY", "EEXIST"):
+                    raise
+                with os.scandir(source) as found:
+                    if any(e.is_file(follow_symlinks=False) or e.is_dir(follow_symlinks=False) for e in found):
+                        return False
+                self._to_trash(source, path)
+            return True
+
+    def _to_trash(self, source: Path, path: str) -> Path:
+        place = self.own / "trash" / datetime.now(UTC).strftime("%Y-%m-%d") / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for n in range(TRASH_NAMES_MAX):
+            target = place if n == 0 else place.with_name(f"{place.name[:200]}~{n}")
+            try:
+                rename_new(source, target)
+            except (FileExistsError, IsADirectoryError, NotADirectoryError):
+                continue
+            return target
+        raise Refused("trash-full", f"The trash holds too many files named {place.name}; empty {self.own / 'trash'}.")
+
+    def expecting(self, stats: tuple[Stat | None, ...], content: Content | None) -> Callable[[Path], Stat]:
+        """A check that a file still is one of these by its stat or, in doubt, by its bytes."""
+
+        def check(path: Path) -> Stat:
+            found = stat_of(os.lstat(path))
+            if found in stats:
+                return found
+            if content is None or found.size_bytes != content.size_bytes or content_of(path) != (found, content):
+                raise Changed(f"{path}: changed meanwhile")
+            return found
+
+        return check
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _executable(mode: int, executable: bool) -> int:
+    """The mode with execution for whoever may read, or for nobody."""
+    return mode | (mode & 0o444) >> 2 if executable else mode & ~0o111
+
+
+def _set_mtime(descriptor: int, mtime_ns: int) -> None:
+    try:
+        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+    except (OverflowError, ValueError):
+        return  # a time that this system cannot express: the file keeps its own
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "")
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _age_days(day: str) -> float:
+    try:
+        made = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return 0.0
+    return (datetime.now(UTC) - made).total_seconds() / 86_400

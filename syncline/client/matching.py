@@ -1,0 +1,220 @@
+"""Which local entry is which node: by path from the root down, then renames by inode and by content. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from syncline.client.trees import Base, BaseNode, Local, LocalEntry, Remote, RemoteNode
+from syncline.domain.nodes import Kind
+
+ASIDE_PREFIX = ".syncline-moving-"
+"""A node on its way to a name that is not free yet lies under this prefix and its id; it counts as not moved."""
+
+
+@dataclass
+class Matched:
+    """``base`` is the given one, but folders that the library replaced by a stand-in have its id, and local folders
+    that the library happens to have at the same place are in it. ``gone`` are nodes missing on the disk for sure;
+    ``unsure`` nodes whose local state is unknown in this pass. ``fresh`` are entries without a node, parents first.
+    """
+
+    base: dict[str, BaseNode]
+    entries: dict[str, LocalEntry] = field(default_factory=dict)
+    nodes: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+    aside: set[str] = field(default_factory=set)
+    fresh: list[LocalEntry] = field(default_factory=list)
+
+    def pair(self, node: str, entry: LocalEntry) -> None:
+        self.entries[node] = entry
+        self.nodes[entry.path] = node
+
+
+def match(base: Base, local: Local, remote: Remote) -> Matched:
+    """Pair local entries with nodes."""
+    matched = Matched(dict(base.nodes))
+    below = _children(base.nodes.values())
+    inside = _inside(local)
+    _descend(matched, base.root, "", below, local)
+    _pair_aside(matched, below, local)
+    _pair_moved_folders(matched, below, inside, local)
+    missing = [n for n in base.nodes.values() if n.materialised and n.node not in matched.entries]
+    matched.unsure = _unsure(base, missing, local)
+    _pair_moved_files(matched, [n for n in missing if n.node not in matched.unsure], local)
+    matched.gone = {n.node for n in missing} - matched.entries.keys() - matched.unsure
+    _drop_broken(matched, base)
+    _pair_folders_made_on_both_sides(matched, local, remote)
+    matched.fresh = [e for _, e in sorted(local.entries.items()) if e.path not in matched.nodes]
+    matched.fresh = [e for e in matched.fresh if not e.local_name.startswith(ASIDE_PREFIX)]
+    return matched
+
+
+def base_paths(base: Base) -> dict[str, str]:
+    """node → raw local path of every node; the root is "". A node with a broken chain of parents is left out."""
+    paths = {base.root: ""}
+    for start in base.nodes:
+        chain: list[BaseNode] = []
+        at = start
+        while at not in paths and (node := base.nodes.get(at)) is not None and len(chain) <= len(base.nodes):
+            chain.append(node)
+            at = node.parent
+        if at not in paths:
+            continue
+        for node in reversed(chain):
+            above = paths[node.parent]
+            paths[node.node] = f"{above}/{node.local_name}" if above else node.local_name
+    return paths
+
+
+def _descend(matched: Matched, folder: str, path: str, below: Mapping[str, list[BaseNode]], local: Local) -> None:
+    """Pair what lies under a paired folder by its names, all the way down."""
+    todo = [(folder, path)]
+    while todo:
+        folder, path = todo.pop()
+        for child in below.get(folder, ()):
+            entry = local.entries.get(f"{path}/{child.local_name}" if path else child.local_name)
+            if not child.materialised or child.node in matched.entries or entry is None:
+                continue
+            if entry.kind is child.kind and entry.path not in matched.nodes:
+                matched.pair(child.node, entry)
+                if child.kind is Kind.FOLDER:
+                    todo.append((child.node, entry.path))
+
+
+def _pair_aside(matched: Matched, below: Mapping[str, list[BaseNode]], local: Local) -> None:
+    for entry in local.entries.values():
+        node = entry.local_name.removeprefix(ASIDE_PREFIX)
+        known = matched.base.get(node)
+        if node == entry.local_name or known is None or known.kind is not entry.kind or node in matched.entries:
+            continue
+        matched.pair(node, entry)
+        matched.aside.add(node)
+        _descend(matched, node, entry.path, below, local)
+
+
+def _pair_moved_folders(
+    matched: Matched, below: Mapping[str, list[BaseNode]], inside: Mapping[str, set[str]], local: Local
+) -> None:
+    """A folder with the inode of a missing one is that one, if what it holds does not speak against it."""
+    by_inode = {e.stat.inode: e for e in local.entries.values() if e.kind is Kind.FOLDER}
+    again = True
+    while again:
+        again = False
+        for node in matched.base.values():
+            if node.kind is not Kind.FOLDER or not node.materialised or node.node in matched.entries:
+                continue
+            entry = by_inode.get(node.stat.inode) if node.stat else None
+            if entry is None or entry.path in matched.nodes:
+                continue
+            names = {child.local_name for child in below.get(node.node, ()) if child.materialised}
+            # Inodes are used again: a new folder may have the number of one just removed.
+            if names and names.isdisjoint(inside.get(entry.path, set())):
+                continue
+            matched.pair(node.node, entry)
+            _descend(matched, node.node, entry.path, below, local)
+            again = True
+
+
+def _pair_moved_files(matched: Matched, missing: Iterable[BaseNode], local: Local) -> None:
+    """A file with a missing one's inode and bytes is that one; else the only one with its bytes is."""
+    lost = [n for n in missing if n.kind is Kind.FILE and n.content and n.node not in matched.entries]
+    found = [e for e in local.entries.values() if e.kind is Kind.FILE and e.path not in matched.nodes]
+    by_inode = {entry.stat.inode: entry for entry in found}
+    for node in lost:
+        entry = by_inode.get(node.stat.inode) if node.stat else None
+        if entry and entry.path not in matched.nodes and node.content and node.content.same_bytes(entry.content):
+            matched.pair(node.node, entry)
+    lost_by: dict[tuple[int, str], list[BaseNode]] = defaultdict(list)
+    for node in lost:
+        if node.node not in matched.entries and node.content:
+            lost_by[node.content.size_bytes, node.content.checksum].append(node)
+    found_by: dict[tuple[int, str], list[LocalEntry]] = defaultdict(list)
+    for entry in found:
+        if entry.path not in matched.nodes and entry.content:
+            found_by[entry.content.size_bytes, entry.content.checksum].append(entry)
+    for bytes_of, nodes in lost_by.items():
+        entries = found_by.get(bytes_of, [])
+        if len(nodes) == len(entries) == 1 and bytes_of[0] > 0:
+            matched.pair(nodes[0].node, entries[0])
+
+
+def _pair_folders_made_on_both_sides(matched: Matched, local: Local, remote: Remote) -> None:
+    """A local folder without a live node takes the node of the library's folder at its place, if that is new here.
+
+    So two devices that made the same folder agree, and a folder the library removed but had to give back (a
+    stand-in, docs/sync.md) is the folder that is still here.
+    """
+    there = {(n.parent, n.name): n for n in remote.nodes.values() if n.kind is Kind.FOLDER}
+    replaced: dict[str, str] = {}
+    for _, entry in sorted(local.entries.items(), key=lambda item: item[0].split("/")):
+        known = matched.nodes.get(entry.path, "")
+        if entry.kind is not Kind.FOLDER or known in remote.nodes:
+            continue
+        parent = matched.nodes.get(entry.parent, "") if entry.parent else remote.root
+        stand_in = there.get((parent, entry.name))
+        if stand_in is None or stand_in.node in matched.entries or stand_in.node in matched.gone:
+            continue
+        if known:
+            replaced[known] = stand_in.node
+            matched.entries.pop(known)
+            matched.base.pop(known)
+        matched.base[stand_in.node] = _agreed(stand_in, entry)
+        matched.pair(stand_in.node, entry)
+    for node, state in list(matched.base.items()):
+        if state.parent in replaced:
+            matched.base[node] = msgspec.structs.replace(state, parent=replaced[state.parent])
+
+
+def _agreed(remote: RemoteNode, entry: LocalEntry) -> BaseNode:
+    return BaseNode(
+        node=remote.node,
+        parent=remote.parent,
+        name=remote.name,
+        local_name=entry.local_name,
+        kind=remote.kind,
+        seq=remote.seq,
+        version=remote.version,
+        content=remote.content,
+        stat=entry.stat,
+    )
+
+
+def _unsure(base: Base, missing: Iterable[BaseNode], local: Local) -> set[str]:
+    """The missing nodes at or below a path that could not be looked at."""
+    if not local.unsure:
+        return set()
+    paths = base_paths(base)
+    found = set()
+    for node in missing:
+        names = paths.get(node.node, "").split("/")
+        if any("/".join(names[:depth]) in local.unsure for depth in range(len(names) + 1)):
+            found.add(node.node)
+    return found
+
+
+def _drop_broken(matched: Matched, base: Base) -> None:
+    """A node whose folder is no longer in the base is not known to have been here: it was not removed by anyone."""
+    paths = base_paths(base)
+    broken = {node for node in matched.gone if node not in paths}
+    matched.gone -= broken
+    for node in broken:
+        del matched.base[node]
+
+
+def _children(nodes: Iterable[BaseNode]) -> dict[str, list[BaseNode]]:
+    below: dict[str, list[BaseNode]] = defaultdict(list)
+    for node in nodes:
+        below[node.parent].append(node)
+    return below
+
+
+def _inside(local: Local) -> dict[str, set[str]]:
+    inside: dict[str, set[str]] = defaultdict(set)
+    for entry in local.entries.values():
+        inside[entry.parent].add(entry.local_name)
+    return inside

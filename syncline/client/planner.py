@@ -1,0 +1,252 @@
+"""The plan: from what was agreed, what is here and what is there to what has to be done. Pure.
+
+Three trees (base, local, remote) are compared node by node. What only one side changed is done on the other; where
+both changed, no content is dropped: the local bytes are sent on the base they were edited from and the library makes
+a conflict copy; a newer content wins over a removal; of two places the library's wins. A removal is only ever planned
+for what this client had, as the library still has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from syncline.client.local_steps import LocalSteps, Slot
+from syncline.client.matching import Matched, match
+from syncline.client.operations import (
+    Agree,
+    Blocked,
+    Fetch,
+    Forget,
+    Plan,
+    SendFile,
+    SendFolder,
+    SendMove,
+)
+from syncline.client.removals import plan_removals
+from syncline.client.trees import Base, BaseNode, Content, Local, LocalEntry, Remote, RemoteNode
+from syncline.domain.nodes import Kind
+
+HELD_REMOVALS_MIN = 50
+"""More removals than this, and more than half of all files, wait for a person's word."""
+
+
+def plan(base: Base, local: Local, remote: Remote, *, new_id: Callable[[], str], allow_removals: bool = False) -> Plan:
+    """The operations that bring the trees together, ordered. ``new_id`` gives ids for new folders.
+
+    Carried out, followed by a look at both sides and planned again, this ends with an empty plan.
+    """
+    return _Planner(base, local, remote, match(base, local, remote), new_id, allow_removals).plan()
+
+
+@dataclass
+class _Planner:
+    given: Base
+    local: Local
+    remote: Remote
+    matched: Matched
+    new_id: Callable[[], str]
+    allow_removals: bool
+    ids: dict[str, str] = field(default_factory=dict)
+    there: dict[Slot, RemoteNode] = field(default_factory=dict)
+    known_bytes: dict[tuple[int, str], str] = field(default_factory=dict)
+    moves_out: list[SendMove] = field(default_factory=list)
+    folders: list[SendFolder] = field(default_factory=list)
+    files: list[SendFile] = field(default_factory=list)
+    fetches: list[Fetch] = field(default_factory=list)
+    noted: list[Agree | Forget] = field(default_factory=list)
+    moves_in: dict[str, Slot] = field(default_factory=dict)
+    makes: list[RemoteNode] = field(default_factory=list)
+    removes_here: set[str] = field(default_factory=set)
+    adopted: set[str] = field(default_factory=set)
+
+    def plan(self) -> Plan:
+        for node in self.remote.nodes.values():
+            self.there[node.parent, node.name] = node
+            if node.content:
+                self.known_bytes.setdefault((node.content.size_bytes, node.content.checksum), node.version)
+        for entry in self.matched.fresh:
+            if entry.kind is Kind.FOLDER:
+                self.ids[entry.path] = self.new_id()
+        for state in self.matched.base.values():
+            self._held(state)
+        self._fresh_here()
+        removals, kept, files = plan_removals(self.remote, self.matched, {m.base.node for m in self.moves_out})
+        self._fresh_there(kept)
+        self._bookkeeping()
+        steps = LocalSteps(
+            self.matched,
+            self.local,
+            self.ids,
+            self.remote.root,
+            makes=self.makes,
+            moves=self.moves_in,
+            removes=self.removes_here,
+        )
+        steps.order()
+        fetches, blocked = steps.place_fetches(self.fetches)
+        held = () if self.allow_removals or not self._many(files) else tuple(removals)
+        return Plan(
+            noted=self.noted,
+            tree=[*self.folders, *self.moves_out, *(() if held else removals)],
+            local=steps.ordered,
+            fetches=fetches,
+            files=self.files,
+            held=held,
+            blocked=[*steps.blocked(), *(Blocked(f.remote.name, "its place is taken for now") for f in blocked)],
+        )
+
+    # -- nodes that this client has
+
+    def _held(self, base: BaseNode) -> None:
+        entry = self.matched.entries.get(base.node)
+        remote = self.remote.nodes.get(base.node)
+        if base.node in self.matched.unsure:
+            return
+        if entry is None:
+            if remote is None:
+                self.noted.append(Forget(base.node))
+        elif remote is None:
+            self._removed_there(base, entry)
+        else:
+            self._place(base, entry, remote)
+            if base.kind is Kind.FILE:
+                self._content(base, entry, remote)
+
+    def _removed_there(self, base: BaseNode, entry: LocalEntry) -> None:
+        if base.kind is Kind.FILE and entry.content != base.content:
+            self._send(entry, node=base.node, base_version=base.version)  # the newer content wins over the removal
+        else:
+            self.removes_here.add(base.node)
+
+    def _place(self, base: BaseNode, entry: LocalEntry, remote: RemoteNode) -> None:
+        agreed = (base.parent, base.name)
+        here = agreed if base.node in self.matched.aside else (self._parent_id(entry), entry.name)
+        there = (remote.parent, remote.name)
+        if here == there and base.node not in self.matched.aside:
+            return
+        if here != agreed and there == agreed and not self._would_cycle(base.node, here[0]):
+            moved = msgspec.structs.replace(base, parent=here[0], name=here[1], local_name=entry.local_name)
+            self.moves_out.append(SendMove(moved, self.remote.seq, entry.path))
+        else:
+            self.moves_in[base.node] = there
+
+    def _content(self, base: BaseNode, entry: LocalEntry, remote: RemoteNode) -> None:
+        if entry.content == remote.content:
+            return
+        changed_here = entry.content != base.content
+        changed_there = remote.version != base.version
+        if not changed_there:
+            self._send(entry, node=base.node, base_version=base.version)
+        elif changed_here and entry.content and not entry.content.same_bytes(remote.content):
+            self._send(entry, node=base.node, base_version=base.version)  # becomes a conflict copy
+        else:
+            self.fetches.append(Fetch(remote, entry.stat, entry.content))
+
+    # -- nodes that only one side has
+
+    def _fresh_here(self) -> None:
+        for entry in self.matched.fresh:
+            parent = self._parent_id(entry)
+            if entry.kind is Kind.FOLDER:
+                made = SendFolder(self.ids[entry.path], parent, entry.name, entry.local_name, entry.path, entry.stat)
+                self.folders.append(made)
+                continue
+            same_place = self.there.get((parent, entry.name))
+            if same_place and same_place.node not in self.matched.base and entry.content == same_place.content:
+                self.noted.append(Agree(_agreed(same_place, entry)))
+                self.adopted.add(same_place.node)
+            elif (
+                same_place
+                and same_place.node not in self.matched.base
+                and entry.content
+                and entry.content.same_bytes(same_place.content)
+            ):
+                self.fetches.append(Fetch(same_place, entry.stat, entry.content))
+                self.adopted.add(same_place.node)
+            else:
+                self._send(entry)
+
+    def _fresh_there(self, kept: set[str]) -> None:
+        for node in self.remote.nodes.values():
+            held = node.node in self.matched.base and node.node not in kept
+            if held or node.node in self.adopted or node.node in self.matched.unsure:
+                continue
+            if node.kind is Kind.FOLDER:
+                self.makes.append(node)
+            else:
+                self.fetches.append(Fetch(node))
+
+    def _bookkeeping(self) -> None:
+        """What both sides hold alike is agreed; ids that the base has no use for any more are forgotten."""
+        for node, base in self.matched.base.items():
+            entry, remote = self.matched.entries.get(node), self.remote.nodes.get(node)
+            if entry is None or remote is None or node in self.matched.aside:
+                continue
+            alike = (self._parent_id(entry), entry.name) == (remote.parent, remote.name)
+            if alike and entry.content == remote.content:
+                agreed = _agreed(remote, entry)
+                stored = self.given.nodes.get(node)
+                if stored is None or msgspec.structs.replace(stored, seq=agreed.seq) != agreed:
+                    self.noted.append(Agree(agreed))
+            elif base != self.given.nodes.get(node):
+                self.noted.append(Agree(base))
+        for node in self.given.nodes.keys() - self.matched.base.keys():
+            if node not in self.adopted:
+                self.noted.append(Forget(node))
+
+    # -- leaves
+
+    def _send(self, entry: LocalEntry, *, node: str = "", base_version: str = "") -> None:
+        content = entry.content
+        assert content is not None
+        source = self.known_bytes.get((content.size_bytes, content.checksum), "")
+        self.files.append(
+            SendFile(
+                path=entry.path,
+                parent=self._parent_id(entry),
+                name=entry.name,
+                local_name=entry.local_name,
+                content=content,
+                stat=entry.stat,
+                node=node,
+                base_version=base_version,
+                source=source,
+            )
+        )
+
+    def _parent_id(self, entry: LocalEntry) -> str:
+        if not entry.parent:
+            return self.given.root
+        return self.matched.nodes.get(entry.parent) or self.ids[entry.parent]
+
+    def _would_cycle(self, node: str, parent: str) -> bool:
+        """Whether the library has the folder ``parent`` below ``node``, so that it would refuse the move."""
+        seen: set[str] = set()
+        while parent in self.remote.nodes and parent not in seen:
+            if parent == node:
+                return True
+            seen.add(parent)
+            parent = self.remote.nodes[parent].parent
+        return False
+
+    def _many(self, files: int) -> bool:
+        held = sum(1 for n in self.given.nodes.values() if n.kind is Kind.FILE and n.materialised)
+        return files > HELD_REMOVALS_MIN and files * 2 > held
+
+
+def _agreed(remote: RemoteNode, entry: LocalEntry) -> BaseNode:
+    content: Content | None = remote.content
+    return BaseNode(
+        node=remote.node,
+        parent=remote.parent,
+        name=remote.name,
+        local_name=entry.local_name,
+        kind=remote.kind,
+        seq=remote.seq,
+        version=remote.version,
+        content=content,
+        stat=entry.stat,
+    )

@@ -1,0 +1,153 @@
+"""Looking at the linked folder: what is there, hashing only what changed since it was last agreed on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat as modes
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from syncline.client.disk import OWN_FOLDER, Disk, stat_of
+from syncline.client.hashing import content_of, is_executable
+from syncline.client.matching import ASIDE_PREFIX
+from syncline.client.trees import Content, Local, LocalEntry, Skipped, Stat
+from syncline.domain.errors import Refused
+from syncline.domain.nodes import Kind
+from syncline.domain.paths import MAX_PATH_BYTES, clean_name
+
+HASHED_AT_ONCE = 4
+SETTLED_AFTER_S = 0.05
+"""A file written to just now may be written to again without its times telling (they move in ticks)."""
+REMEMBERED_MAX = 200_000
+
+
+@dataclass
+class Scanner:
+    """Scans one folder again and again; remembers contents by stat between scans, up to a bound."""
+
+    disk: Disk
+    remembered: dict[str, tuple[Stat, Content]] = field(default_factory=dict)
+
+    async def scan(self, known: Mapping[str, tuple[Stat, Content]]) -> Local:
+        """The local tree. ``known``: by path, the content a file had with a certain stat (the base's).
+
+        A file still changing is left out and named in ``unsure``. Raises ``Refused("root-unreadable")``.
+        """
+        walked = await asyncio.to_thread(_walk, self.disk)
+        waiting = asyncio.Semaphore(HASHED_AT_ONCE)
+
+        async def look(entry: LocalEntry, executable: bool) -> None:
+            content = self._recall(entry, executable, known)
+            if content is None:
+                async with waiting:
+                    await self._hash(walked, entry)
+            else:
+                walked.entries[entry.path] = msgspec.structs.replace(entry, content=content)
+
+        for start in range(0, len(walked.files), 1000):
+            await asyncio.gather(*(look(*file) for file in walked.files[start : start + 1000]))
+        return Local(walked.entries, tuple(walked.skipped), frozenset(walked.unsure))
+
+    def _recall(self, entry: LocalEntry, executable: bool, known: Mapping[str, tuple[Stat, Content]]) -> Content | None:
+        for memory in (known, self.remembered):
+            stat, content = memory.get(entry.path, (None, None))
+            if stat == entry.stat and content is not None and content.executable == executable:
+                return content
+        return None
+
+    async def _hash(self, walked: _Walked, entry: LocalEntry) -> None:
+        fresh_s = time.time() - entry.stat.ctime_ns / 1e9
+        if 0 <= fresh_s < SETTLED_AFTER_S:
+            await asyncio.sleep(SETTLED_AFTER_S - fresh_s)
+        try:
+            found = await asyncio.to_thread(content_of, self.disk.root / entry.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            walked.unsure.add(entry.path)
+            walked.skipped.append(Skipped(entry.path, "unreadable", f"cannot be read ({error.strerror})"))
+            return
+        if found is None or time.time() - found[0].ctime_ns / 1e9 < SETTLED_AFTER_S / 2:
+            walked.unsure.add(entry.path)
+            return
+        stat, content = found
+        walked.entries[entry.path] = msgspec.structs.replace(entry, stat=stat, content=content)
+        if len(self.remembered) >= REMEMBERED_MAX:
+            self.remembered.clear()
+        self.remembered[entry.path] = found
+
+
+@dataclass
+class _Walked:
+    entries: dict[str, LocalEntry] = field(default_factory=dict)
+    files: list[tuple[LocalEntry, bool]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    unsure: set[str] = field(default_factory=set)
+
+
+def _walk(disk: Disk) -> _Walked:
+    """Everything below the root that can be synchronised, files without content yet. Links are not followed."""
+    walked = _Walked()
+    todo = [""]
+    while todo:
+        folder = todo.pop()
+        try:
+            with os.scandir(disk.root / folder) as found:
+                entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+        except OSError as error:
+            if not folder:
+                raise Refused("root-unreadable", f"{disk.root} cannot be read ({error.strerror}).") from None
+            walked.unsure.add(folder)
+            walked.skipped.append(Skipped(folder, "unreadable", f"cannot be opened ({error.strerror})"))
+            continue
+        names: set[str] = set()
+        for entry in entries:
+            if not folder and entry.name == OWN_FOLDER:
+                continue
+            if (seen := _entry(walked, folder, entry, names)) is not None:
+                names.add(seen.name)
+                if seen.kind is Kind.FOLDER:
+                    todo.append(seen.path)
+    return walked
+
+
+def _entry(walked: _Walked, folder: str, entry: os.DirEntry[str], names: set[str]) -> LocalEntry | None:
+    path = f"{folder}/{entry.name}" if folder else entry.name
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        walked.unsure.add(path)
+        return None
+    why = _unfit(found, entry.name, path, names)
+    if why is not None:
+        walked.skipped.append(Skipped(path.encode(errors="replace").decode(), *why))
+        return None
+    name = entry.name if entry.name.startswith(ASIDE_PREFIX) else clean_name(entry.name)
+    kind = Kind.FOLDER if modes.S_ISDIR(found.st_mode) else Kind.FILE
+    seen = LocalEntry(path, folder, name, entry.name, kind, stat_of(found))
+    if kind is Kind.FOLDER:
+        walked.entries[path] = seen
+    else:
+        walked.files.append((seen, is_executable(found.st_mode)))
+    return seen
+
+
+def _unfit(found: os.stat_result, raw: str, path: str, names: set[str]) -> tuple[str, str] | None:
+    """Why something is left alone: (slug, sentence), or None."""
+    if modes.S_ISLNK(found.st_mode):
+        return "symbolic-link", "symbolic links are not synchronised"
+    if not (modes.S_ISREG(found.st_mode) or modes.S_ISDIR(found.st_mode)):
+        return "special-file", "sockets, pipes and devices are not synchronised"
+    try:
+        name = clean_name(raw)
+        if len(path.encode()) > MAX_PATH_BYTES:
+            return "long-path", f"its path is longer than {MAX_PATH_BYTES} bytes"
+    except (Refused, UnicodeEncodeError):
+        return "bad-name", "its name is not valid Unicode (UTF-8)"
+    if name in names:
+        return "same-name", "another name in this folder looks the same (Unicode NFC)"
+    return None
