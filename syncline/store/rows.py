@@ -29,6 +29,7 @@ FOLDER_BUCKETS = 8
 FIRST = 0
 """Stands for the seq in the key of a node's first row: whether nodes exist is then asked of many at once."""
 _SEQ_DIGITS = 12
+SEQ_MAX = 10**_SEQ_DIGITS - 1
 
 
 def rows_of(commit: Commit) -> list[Row]:

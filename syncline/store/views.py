@@ -16,6 +16,7 @@ from syncline.store.codec import number, unpack
 from syncline.store.folders import FolderReader
 from syncline.store.rows import (
     FIRST,
+    SEQ_MAX,
     applied_key,
     digits,
     node_in,
@@ -131,12 +132,13 @@ class Views:
     ) -> list[VersionRecord]:
         """Versions of a file that commits before ``before`` and up to ``at`` brought, newest first."""
         bounds = [seq for seq in (None if before is None else before - 1, at) if seq is not None]
-        last = f"{digits(min(bounds))}~" if bounds else None
+        upto = min(bounds, default=SEQ_MAX)
         found: list[VersionRecord] = []
-        rows = self._tables.query(Table.VIEWS, node_partition(library, node), last=last, descending=True)
+        rows = self._tables.query(Table.VIEWS, node_partition(library, node), last=f"{digits(upto)}~", descending=True)
         async for row in rows:
             record = versions_in(row)
-            if record is not None:
+            # A node's first row lies before all others, whatever its seq.
+            if record is not None and record.seq <= upto:
                 found.append(record)
             if len(found) >= limit:
                 break
