@@ -16,7 +16,6 @@ from syncline.serving.bodies import MSGPACK
 from syncline.store.journal import Head, Journal
 
 CHANGES_DEFAULT = 2_000
-CHANGES_MAX = 10_000
 COMMITS_MAX = 2_000
 """A page reads no more commits than this, should they all be about the same few nodes."""
 CHUNK_CHANGES = 200

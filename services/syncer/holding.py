@@ -8,9 +8,9 @@ from services.syncer.heads import HeadsReader, Memberships, answer_of, token_of
 from services.syncer.hub import Hold, Hub
 from syncline.messages import api
 from syncline.ports.clock import Clock
+from syncline.serving.sync_routes import HEADS_WAIT_S_MAX
 from syncline.store.journal import Head
 
-WAIT_S_MAX = 50
 MEMBERSHIP_READ_MS = 10_000
 """A library one was added to, or removed from, wakes within this time too."""
 
@@ -33,7 +33,7 @@ class Holding:
         heads = await self._reader.read(libraries)
         if token_of(heads) == since and wait_s > 0 and not self._hub.draining:
             with self._hub.hold(account) as hold:
-                heads = await self._wait(hold, libraries, since, min(wait_s, WAIT_S_MAX) * 1000)
+                heads = await self._wait(hold, libraries, since, min(wait_s, HEADS_WAIT_S_MAX) * 1000)
         return answer_of(heads)
 
     async def _wait(self, hold: Hold, libraries: frozenset[str], since: str, wait_ms: int) -> dict[str, Head]:

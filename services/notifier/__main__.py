@@ -1,0 +1,33 @@
+"""``python -m services.notifier``: tells followers by mail on AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from services.notifier.app import SERVICE, Ports, make_notifier
+from syncline.aws.clock import SystemClock
+from syncline.aws.connect import connect
+from syncline.aws.settings import Settings
+from syncline.serving.http import HttpServer
+from syncline.serving.life import live
+from syncline.serving.logging import configure_logging
+
+
+async def main() -> None:
+    settings = Settings.from_environ(os.environ)
+    configure_logging(SERVICE, settings.log_level)
+    async with connect(settings) as aws:
+        notifier = make_notifier(
+            Ports(aws.tables, aws.queues, aws.mailer, SystemClock()),
+            link_keys=settings.secrets().link_keys,
+            public_url=settings.public_url,
+            mail_from=settings.mail_from,
+            window_s=settings.digest_window_s,
+        )
+        server = HttpServer(notifier.app, *settings.listen)
+        await live([notifier.sender, notifier.consumer, server])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

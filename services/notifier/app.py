@@ -1,0 +1,84 @@
+"""The notifier: its parts, made of ports. ``__main__`` puts the real ones in, tests those in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from services.notifier.composing import Composer
+from services.notifier.gathering import Gathering, gather_moves
+from services.notifier.mailboxes import Mailboxes
+from services.notifier.rendering import Renderer
+from services.notifier.sending import Sender
+from services.notifier.suppressions import Suppressions
+from syncline.domain.capabilities import SigningKey
+from syncline.ports.clock import Clock
+from syncline.ports.mail import Mailer
+from syncline.ports.queues import Queue, Queues
+from syncline.ports.tables import Key, Table, Tables
+from syncline.serving.consumer import Consumer
+from syncline.serving.http import make_app
+from syncline.serving.metrics import Metrics
+from syncline.store.checkpoints import Checkpoints
+from syncline.store.directory import Directory
+from syncline.store.follows import Follows
+from syncline.store.journal import Journal
+from syncline.store.tree import TreeReader
+from syncline.store.views import Views
+
+SERVICE = "notifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the notifier needs of the world."""
+
+    tables: Tables
+    queues: Queues
+    mailer: Mailer
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """The parts of the service. ``app`` serves health and metrics only."""
+
+    app: web.Application
+    consumer: Consumer
+    sender: Sender
+    gathering: Gathering
+    mailboxes: Mailboxes
+
+
+def make_notifier(
+    ports: Ports, *, link_keys: Sequence[SigningKey], public_url: str, mail_from: str, window_s: int
+) -> Notifier:
+    """Raises ``Broken`` when ``mail_from`` is no address."""
+    metrics = Metrics(SERVICE)
+    journal, follows = Journal(ports.tables), Follows(ports.tables)
+    trees = TreeReader(journal, Views(ports.tables))
+    mailboxes = Mailboxes(ports.tables, ports.clock, window_ms=window_s * 1000)
+    suppressions = Suppressions(ports.tables, ports.clock)
+    composer = Composer(
+        journal=journal,
+        trees=trees,
+        directory=Directory(ports.tables),
+        follows=follows,
+        suppressions=suppressions,
+        renderer=Renderer(mail_from),
+        link_keys=link_keys,
+        public_url=public_url,
+        clock=ports.clock,
+    )
+    gathering = Gathering(journal, trees, follows, Checkpoints(ports.tables), mailboxes)
+    consumer = Consumer(ports.queues, Queue.NOTIFY, gather_moves(gathering), clock=ports.clock, metrics=metrics)
+    sender = Sender(mailboxes, composer, ports.mailer, suppressions, clock=ports.clock, metrics=metrics)
+    app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
+    return Notifier(app, consumer, sender, gathering, mailboxes)
+
+
+async def _look(tables: Tables) -> None:
+    """Raises while the tables cannot be read."""
+    await tables.get(Table.MAIL, Key("ready", "ready"), eventual=True)

@@ -1,0 +1,28 @@
+"""``python -m services.syncer``: serves ``/v1/sync`` on AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from services.syncer.app import SERVICE, Ports, make_syncer
+from syncline.aws.clock import SystemClock
+from syncline.aws.connect import connect
+from syncline.aws.settings import Settings
+from syncline.serving.http import HttpServer
+from syncline.serving.life import live
+from syncline.serving.logging import configure_logging
+
+
+async def main() -> None:
+    settings = Settings.from_environ(os.environ)
+    configure_logging(SERVICE, settings.log_level)
+    async with connect(settings) as aws:
+        ports = Ports(aws.tables, aws.queues, aws.cache, SystemClock())
+        syncer = make_syncer(ports, token_keys=settings.secrets().token_keys, public_url=settings.public_url)
+        server = HttpServer(syncer.app, *settings.listen)
+        await live([syncer.hub, syncer.consumer, server])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

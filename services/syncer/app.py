@@ -1,0 +1,124 @@
+"""The syncer: what it serves, made of ports. ``__main__`` puts the real ones in, tests those in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from services.syncer.changes import CHANGES_DEFAULT, encode_page, position, read_page
+from services.syncer.comparing import Comparing
+from services.syncer.consumer import wake_on_move
+from services.syncer.heads import HeadsReader, Memberships
+from services.syncer.holding import Holding
+from services.syncer.hub import Hub
+from services.syncer.trees import Trees
+from syncline.domain.capabilities import SigningKey
+from syncline.messages import api
+from syncline.ports.cache import Cache
+from syncline.ports.clock import Clock
+from syncline.ports.queues import Queue, Queues
+from syncline.ports.tables import Key, Table, Tables
+from syncline.serving.auth import AUTHENTICATOR, Access, Authenticator, Tokens
+from syncline.serving.bodies import JSON, MSGPACK, answer, prefers_msgpack
+from syncline.serving.consumer import Consumer
+from syncline.serving.http import make_app
+from syncline.serving.metrics import Metrics
+from syncline.serving.routes import Call, Nothing, bind, register
+from syncline.serving.sync_routes import CHANGES, COMPARE, HEADS
+from syncline.store.directory import Directory
+from syncline.store.journal import Journal
+from syncline.store.tree import TreeReader
+from syncline.store.views import Views
+
+COMPRESS_FROM_CHANGES = 10
+SERVICE = "syncer"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the syncer needs of the world."""
+
+    tables: Tables
+    queues: Queues
+    cache: Cache
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Syncer:
+    """The parts of the service: serve ``app``, and let the parts live."""
+
+    app: web.Application
+    hub: Hub
+    consumer: Consumer
+
+
+class Handlers:
+    """One method per route."""
+
+    def __init__(self, access: Access, journal: Journal, holding: Holding, comparing: Comparing) -> None:
+        self._access = access
+        self._journal = journal
+        self._holding = holding
+        self._comparing = comparing
+
+    async def heads(self, call: Call, _body: Nothing) -> api.Heads:
+        since, wait_s = call.text("since"), call.number("wait", 0)
+        return await self._holding.heads(call.caller.account, since, wait_s)
+
+    async def changes(self, call: Call, _body: Nothing) -> web.StreamResponse:
+        standing = await self._access.require_read(call.library, call.caller.account)
+        after = position(call.text("cursor"), standing.head)
+        limit = call.number("limit", CHANGES_DEFAULT)
+        page = await read_page(self._journal, call.library, after, standing.head, limit)
+        return await _send_page(call.request, page)
+
+    async def compare(self, call: Call, body: api.CompareRequest) -> web.StreamResponse:
+        standing = await self._access.require_read(call.library, call.caller.account)
+        compared = await self._comparing.compare(call.library, standing.head, body)
+        response = answer(call.request, compared)
+        _compress(call.request, response, len(compared.differences or ()))
+        return response
+
+
+def make_syncer(ports: Ports, *, token_keys: Sequence[SigningKey], public_url: str) -> Syncer:
+    metrics = Metrics(SERVICE)
+    directory, journal = Directory(ports.tables), Journal(ports.tables)
+    reader = HeadsReader(journal)
+    hub = Hub(ports.cache, reader, ports.clock, metrics)
+    holding = Holding(hub, reader, Memberships(directory), ports.clock)
+    trees = Trees(journal, metrics)
+    comparing = Comparing(trees, TreeReader(journal, Views(ports.tables)), ports.cache)
+    access = Access(directory, journal, ports.cache)
+    handlers = Handlers(access, journal, holding, comparing)
+    app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
+    app[AUTHENTICATOR] = Authenticator(Tokens(token_keys, ports.clock), directory, ports.cache)
+    register(app, [bind(HEADS, handlers.heads), bind(CHANGES, handlers.changes), bind(COMPARE, handlers.compare)])
+    consumer = Consumer(ports.queues, Queue.SYNC, wake_on_move(hub, ports.cache), clock=ports.clock, metrics=metrics)
+    return Syncer(app, hub, consumer)
+
+
+async def _look(tables: Tables) -> None:
+    """Raises while the tables cannot be read."""
+    await tables.get(Table.JOURNAL, Key("ready", "ready"), eventual=True)
+
+
+async def _send_page(request: web.Request, page: api.Changes) -> web.StreamResponse:
+    kind = MSGPACK if prefers_msgpack(request) else JSON
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "Content-Type": kind})
+    _compress(request, response, len(page.changes))
+    await response.prepare(request)
+    for piece in encode_page(page, kind):
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def _compress(request: web.Request, response: web.StreamResponse, count: int) -> None:
+    """gzip when the asker takes it and it is worth it."""
+    accepted = ",".join(request.headers.getall("Accept-Encoding", [])).lower()
+    if count >= COMPRESS_FROM_CHANGES and "gzip" in accepted:
+        response.enable_compression(web.ContentCoding.gzip)
+        response.headers["Vary"] = "Accept-Encoding"
