@@ -96,9 +96,10 @@ def never_overwrite(names: Names) -> Document:
 
 def _gateway(names: Names) -> list[Statement]:
     return [
+        _rows("WriteDirectory", names, ("directory", "outcomes"), _READ_ROWS + _WRITE_ROWS),
+        _rows("ReadJournal", names, ("journal", "views"), _READ_ROWS),
         # It creates libraries (a head) and moves the members' epoch, in one transaction with the directory.
-        _rows("WriteDirectory", names, ("directory", "outcomes", "journal"), _READ_ROWS + _WRITE_ROWS),
-        _rows("ReadViews", names, ("views",), _READ_ROWS),
+        _rows("WriteHeads", names, ("journal",), _WRITE_ROWS, keys=("head#*",)),
         _allow("KeepLargeCommands", ("s3:PutObject", *_READ_OBJECTS), [names.objects_arn("commands/")]),
         _allow("SignDownloads", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
         _allow("SendCommits", ("sqs:SendMessage", *_FIND_QUEUE), [names.queue_arn("commits")]),
@@ -124,15 +125,16 @@ def _metadata(names: Names) -> list[Statement]:
 def _syncer(names: Names) -> list[Statement]:
     return [
         _rows("ReadJournal", names, ("journal", "views", "outcomes", "directory"), _READ_ROWS),
-        _rows("KeepCursors", names, ("directory",), ("dynamodb:UpdateItem",)),
+        _rows("KeepCursors", names, ("directory",), ("dynamodb:UpdateItem",), keys=("device#*", "checkpoint#*")),
         *_consume_topic(names, "sync"),
     ]
 
 
 def _notifier(names: Names, mail_from: str) -> list[Statement]:
     return [
-        _rows("ReadJournal", names, ("journal", "views"), _READ_ROWS),
-        _rows("WriteMail", names, ("mail", "directory"), _READ_ROWS + _WRITE_ROWS),
+        _rows("ReadJournal", names, ("journal", "views", "directory"), _READ_ROWS),
+        _rows("WriteMail", names, ("mail",), _READ_ROWS + _WRITE_ROWS),
+        _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*")),
         *_consume_topic(names, "notify"),
         # The sender is the bound, not the resource: the local AWS names none for a mail, and knows no sender.
         _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), ["*"])
@@ -140,8 +142,18 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
     ]
 
 
-def _rows(sid: str, names: Names, tables: tuple[str, ...], actions: tuple[str, ...]) -> Statement:
-    return _allow(sid, actions, [names.table_arn(table) for table in tables])
+def _rows(
+    sid: str, names: Names, tables: tuple[str, ...], actions: tuple[str, ...], keys: tuple[str, ...] = ()
+) -> Statement:
+    """Rows of `tables`; with `keys`, only those whose partition key is like one of them.
+
+    The partition keys are those of syncline/store. The local AWS knows no `dynamodb:LeadingKeys`, and a
+    condition for all values of a key that a request does not have holds, there as on AWS.
+    """
+    statement = _allow(sid, actions, [names.table_arn(table) for table in tables])
+    if keys:
+        statement["Condition"] = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}}
+    return statement
 
 
 def _consume(names: Names, queues: tuple[str, ...], also: tuple[str, ...] = ()) -> Statement:

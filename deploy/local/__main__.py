@@ -34,7 +34,7 @@ def main() -> int:
     options = _parser().parse_args()
     place = Place(options.data.resolve(), Ports.starting_at(options.port))
     console = Console(quiet=options.quiet)
-    stack = Stack(place, console)
+    stack = Stack(place, console, dict(options.set))
     console.say(f"Starting Syncline at {place.url}, data in {place.data} …")
 
     async def when_ready(supervisor: Supervisor) -> None:
@@ -85,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
         default=PORT_DEFAULT,
         help=f"first of {len(PORTS)} ports, the address of everything (default: {PORT_DEFAULT})",
     )
+    parser.add_argument(
+        "--set",
+        type=_variable,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a variable of the services, such as SYNCLINE_LOG_LEVEL=debug",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print warnings and errors only")
     return parser
 
@@ -94,6 +102,13 @@ def _port(text: str) -> int:
     if not 1024 <= port <= 65535 - len(PORTS):
         raise argparse.ArgumentTypeError(f"a port from 1024 to {65535 - len(PORTS)}")
     return port
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not given or not name.startswith("SYNCLINE_"):
+        raise argparse.ArgumentTypeError("SYNCLINE_NAME=VALUE")
+    return name, value
 
 
 if __name__ == "__main__":
