@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +18,18 @@ from syncline.client.home import Home
 from syncline.client.progress import Progress
 from syncline.domain.errors import Refused
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
+
+class FolderType(click.Path):
+    """A folder of this machine, as an absolute path; it need not exist."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return Path(os.path.abspath(os.fsdecode(super().convert(value, param, ctx))))
+
+
+FOLDER = FolderType()
 
 
 @asynccontextmanager
@@ -37,7 +50,7 @@ async def engine_of(
 def links_meant(engine: Engine, folders: Sequence[Path]) -> list[Link]:
     """The links of these folders, or all. Raises ``Refused("not-linked")``."""
     if folders:
-        meant = [engine.link_at(folder.absolute()) for folder in folders]
+        meant = [engine.link_at(folder) for folder in folders]
         return list({link.id: link for link in meant}.values())
     links = engine.links()
     if not links:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ from syncline.domain.errors import Broken, Refused
 
 if TYPE_CHECKING:
     from syncline.client.api import Api
-    from syncline.messages.api import Library, NodeState
+    from syncline.messages.api import Library, NodeState, VersionState
 
 EXAMPLE = "Shared:docs/plan.ods"
 NODE_MARK = "@"
 """``LIBRARY:@NODE`` names a file or folder by its id, also one that was removed."""
+VERSIONS_PAGE = 100
 NOT_THERE = frozenset({"no-such-node", "not-found", "http-404"})
 
 
@@ -37,7 +39,7 @@ class RemotePath:
         return f"{self.library}:{NODE_MARK + self.node if self.node else self.path}"
 
 
-class RemotePathType(click.ParamType):
+class RemotePathType(click.ParamType[RemotePath]):
     """Reads ``LIBRARY:PATH``; with ``bare`` a library's name alone will do."""
 
     name = "LIBRARY:PATH"
@@ -123,3 +125,28 @@ async def children_of(api: Api, library: Library, folder: str) -> list[NodeState
         if page.after == after:
             raise Broken(f"The service lists {folder} without end.")
         after = page.after
+
+
+async def versions_of(api: Api, library: Library, node: NodeState) -> AsyncIterator[VersionState]:
+    """The versions of a file, newest first, asked for as they are needed."""
+    before = 0
+    while True:
+        page = await api.versions(library.id, node.id, before=before, limit=VERSIONS_PAGE)
+        for version in page.versions:
+            yield version
+        if not page.before:
+            return
+        if before and page.before >= before:
+            raise Broken(f"The service lists the versions of {node.id} without end.")
+        before = page.before
+
+
+async def version_of(api: Api, library: Library, node: NodeState, wanted: str) -> VersionState:
+    """The version of this id, or the current one for "". Raises ``Refused("no-such-version")``."""
+    if node.version is not None and wanted in ("", node.version.id):
+        return node.version
+    async for version in versions_of(api, library, node):
+        if version.id == wanted or not wanted:
+            return version
+    detail = f"{name_text(node.name)} has no version {wanted}. syncline history lists those it has."
+    raise Refused("no-such-version", detail, status=404)

@@ -6,13 +6,14 @@ import click
 
 from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command
-from syncline.client.cli.committing import commit, new_id, one_library
+from syncline.client.cli.committing import commit, one_library
+from syncline.client.cli.new_folders import NewFolders
 from syncline.client.cli.output import name_text
 from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library, find_node, look_up
 from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind
-from syncline.domain.paths import join_path, split_path
-from syncline.messages.api import CommitRequest, Library, MakeFolder, Move, NodeState, Remove
+from syncline.domain.paths import join_path
+from syncline.messages.api import CommitRequest, Library, Move, NodeState, Remove
 
 
 @command("mkdir", examples=["syncline mkdir Shared:docs", "syncline mkdir -p Shared:2026/november/invoices"])
@@ -32,7 +33,9 @@ async def mkdir(call: Call, paths: tuple[RemotePath, ...], parents: bool) -> Ans
         return await commit(call, api, library, plan.requests, paths=plan.paths, done=done, all_or_nothing=True)
 
 
-@command("mv", examples=["syncline mv Shared:plan.ods Shared:plan-2025.ods", "syncline mv Shared:a Shared:b Shared:old/"])
+@command(
+    "mv", examples=["syncline mv Shared:plan.ods Shared:plan-2025.ods", "syncline mv Shared:a Shared:b Shared:old/"]
+)
 @click.argument("sources", metavar="LIBRARY:PATH...", type=REMOTE_PATH, nargs=-1, required=True)
 @click.argument("target", metavar="LIBRARY:TARGET", type=REMOTE_PATH)
 async def mv(call: Call, sources: tuple[RemotePath, ...], target: RemotePath) -> Answer:
@@ -78,53 +81,6 @@ async def rm(call: Call, paths: tuple[RemotePath, ...], recursive: bool) -> Answ
             requests.append(_removal(node, library))
             done.append(_removed(path, node))
         return await commit(call, api, library, requests, paths=[str(path) for path in paths], done=done)
-
-
-class NewFolders:
-    """The requests for folders that are not there yet, each made once."""
-
-    def __init__(self, api: Api, library: Library, written: str) -> None:
-        self._api = api
-        self._library = library
-        self._written = written
-        self._ids: dict[str, str] = {"": library.id}
-        self.requests: list[CommitRequest] = []
-        self.paths: list[str] = []
-
-    async def add(self, wanted: RemotePath, *, parents: bool) -> str:
-        """Ask for a folder; its id. ``parents``: for those above it too, and it may exist already.
-
-        Raises ``Refused``: "exists", "no-such-folder", "not-a-folder".
-        """
-        if await self._known(wanted.path) and not parents:
-            raise Refused("exists", f"{name_text(str(wanted))} exists already.", status=409)
-        names = split_path(wanted.path)
-        have = len(names)
-        while not await self._known("/".join(names[:have])):
-            have -= 1
-        if have < len(names) - 1 and not parents:
-            above = f"{self._written}:{'/'.join(names[:-1])}"
-            detail = f"{name_text(above)} is not there; -p makes the folders on the way too."
-            raise Refused("no-such-folder", detail, status=404)
-        for n in range(have, len(names)):
-            self._make("/".join(names[:n]), "/".join(names[: n + 1]), names[n])
-        return self._ids[wanted.path]
-
-    async def _known(self, path: str) -> bool:
-        if path not in self._ids:
-            node = await look_up(self._api, self._library, RemotePath(self._written, path))
-            if node is None:
-                return False
-            if node.kind is not Kind.FOLDER:
-                detail = f"{name_text(f'{self._written}:{path}')} is a file; choose another name."
-                raise Refused("not-a-folder", detail, status=409)
-            self._ids[path] = node.id
-        return True
-
-    def _make(self, parent: str, path: str, name: str) -> None:
-        self._ids[path] = new_id()
-        self.requests.append(MakeFolder(node=self._ids[path], parent=self._ids[parent], name=name))
-        self.paths.append(f"{self._written}:{path}")
 
 
 async def _move(

@@ -24,7 +24,9 @@ async def link(call: Call, library: str, folder: Path) -> Answer:
     """
     async with engine_of(call) as (engine, api):
         found = await find_library(api, library)
-        made = await engine.link(found.id, folder.absolute())
+        made = next((one for one in engine.links() if (one.library, one.path) == (found.id, str(folder))), None)
+        if made is None:
+            made = await engine.link(found.id, folder)
     shown = folder_text(made)
     text = f"{shown} is linked with {name_text(found.name)}. Now run: syncline sync {shown}, or syncline watch"
     return Answer(msgspec.to_builtins(made), text, chatty=True)
@@ -38,7 +40,7 @@ async def unlink(call: Call, folder: Path) -> Answer:
     What was changed in the folder since the last sync is not sent.
     """
     async with engine_of(call, signed_in=False) as (engine, _):
-        found = engine.link_at(folder.absolute())
+        found = engine.link_at(folder)
         engine.unlink(found)
         forget_synced(call.home, found)
     text = f"{folder_text(found)} is not linked with {name_text(found.library_name)} any more; all files stay."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import click
@@ -49,7 +50,7 @@ async def status(call: Call, folders: tuple[Path, ...]) -> Answer:
 
 
 @command("compare", examples=["syncline compare", "syncline compare ~/Shared"])
-@click.argument("folder", metavar="[DIR]", type=FOLDER, default=Path())
+@click.argument("folder", metavar="[DIR]", type=FOLDER, default=".")
 async def compare(call: Call, folder: Path) -> Answer:
     """Compare a folder with its library by checksum.
 
@@ -57,7 +58,7 @@ async def compare(call: Call, folder: Path) -> Answer:
     is. Changes nothing.
     """
     async with engine_of(call) as (engine, api):
-        link = engine.link_at(folder.absolute())
+        link = engine.link_at(folder)
         compared = await compare_folder(api, link)
     shown = folder_text(link)
     there = name_text(link.library_name)
@@ -124,8 +125,8 @@ def _text(link: Link, rows: Sequence[tuple[str, str]], details: list[str], confl
     lines = details + [f"conflict copy: {name_text(path)}" for path in conflicts]
     if len(lines) > NAMED_MAX:
         lines = [*lines[:NAMED_MAX], f"and {len(lines) - NAMED_MAX} more (--json names all)"]
-    body = [columns(rows), *lines]
-    return "\n".join([click.style(folder_text(link), bold=True), *("  " + line for one in body for line in one.split("\n"))])
+    body = "\n".join([columns(rows), *lines])
+    return click.style(folder_text(link), bold=True) + "\n" + indent(body, "  ")
 
 
 def _details(found: Status) -> list[str]:

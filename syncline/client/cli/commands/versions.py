@@ -8,13 +8,12 @@ from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command
 from syncline.client.cli.outcomes import told
 from syncline.client.cli.output import columns, name_text, size_text, time_text
-from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library, find_node
-from syncline.domain.errors import Broken, Refused
+from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library, find_node, versions_of
+from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind
 from syncline.messages.api import Library, NodeState, VersionState
 
 LISTED = 50
-PAGE = 100
 
 
 @command(
@@ -30,7 +29,7 @@ async def history(call: Call, path: RemotePath, limit: int) -> Answer:
     async with call.api() as api:
         library = await find_library(api, path.library)
         node = await find_file(api, library, path)
-        versions, more = await _versions(api, library.id, node.id, limit)
+        versions, more = await _newest(api, library, node, limit)
         people = {member.account: member.name for member in await api.members(library.id)}
     current = "" if node.removed or node.version is None else node.version.id
     rows = [_row(version, people, current) for version in versions]
@@ -64,19 +63,14 @@ async def find_file(api: Api, library: Library, path: RemotePath) -> NodeState:
     return node
 
 
-async def _versions(api: Api, library: str, node: str, limit: int) -> tuple[list[VersionState], bool]:
+async def _newest(api: Api, library: Library, node: NodeState, limit: int) -> tuple[list[VersionState], bool]:
     """At most ``limit`` versions, newest first, and whether there are more."""
-    versions: list[VersionState] = []
-    before = 0
-    while len(versions) < limit:
-        page = await api.versions(library, node, before=before, limit=min(PAGE, limit - len(versions)))
-        versions += page.versions
-        if not page.before:
-            return versions, False
-        if before and page.before >= before:
-            raise Broken("The service lists the versions without end.")
-        before = page.before
-    return versions, True
+    found: list[VersionState] = []
+    async for version in versions_of(api, library, node):
+        if len(found) == limit:
+            return found, True
+        found.append(version)
+    return found, False
 
 
 def _row(version: VersionState, people: dict[str, str], current: str) -> tuple[str, ...]:
