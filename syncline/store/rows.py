@@ -57,10 +57,9 @@ def places_of(commit: Commit, states: dict[str, Node]) -> dict[Place, Node | str
     for change in commit.changes:
         if change.effect is Effect.LATE:
             continue
+        # Only `was` tells what it left: a node moved and removed by one command never came where it says it was.
         if change.was is not None:
             left[change.was] = change.node.id
-        if change.node.removed:
-            left[change.node.place] = change.node.id
     taken = {node.place: node for node in states.values() if not node.removed}
     return {**left, **taken}
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncline.domain.commands import AddVersion, MakeFolder, Remove
+from syncline.domain.commands import AddVersion, MakeFolder, Move, Remove
 from syncline.domain.commits import Commit
 from syncline.domain.errors import Broken, ConditionFailed
-from syncline.domain.facts import ChangesSinceFact, ChildFact, ChildrenFact, NodeFact, VersionFact
+from syncline.domain.facts import ChangesSinceFact, ChildFact, ChildrenFact, Fact, NodeFact, VersionFact
 from syncline.domain.nodes import Node, Version
 from syncline.domain.partial_tree import PartialTree
 from syncline.domain.tree import Tree
 from syncline.memory.tables import MemoryTables
-from syncline.ports.tables import Table
+from syncline.ports.tables import Table, Value
 from syncline.store.journal import Head, Journal
 from syncline.store.overlay import Overlay
 from syncline.store.rows import FOLDER_BUCKETS, folder_partition, node_partition, rows_of
@@ -123,7 +123,7 @@ async def test_loaded_facts_are_what_the_tree_says(random: Random):
     tree, known = history.tree_at(at), PartialTree(LIBRARY, at)
     nodes = [*history.tree._nodes, "x" * 20]
     since = random.randint(0, at)
-    facts = [
+    facts: list[Fact] = [
         *(NodeFact(node) for node in nodes),
         *(ChildFact(parent, name) for parent in nodes for name in NAMES),
         *(ChildrenFact(parent) for parent in random.sample(nodes, min(2, len(nodes)))),
@@ -159,7 +159,7 @@ async def test_rows_never_change_meaning(random: Random):
     assert all_rows(tables) == once
 
 
-def all_rows(tables: MemoryTables) -> dict[tuple[str, str], dict[str, object]]:
+def all_rows(tables: MemoryTables) -> dict[tuple[str, str], dict[str, Value]]:
     rows = {}
     for (table, pk), partition in tables._partitions.items():
         if table is Table.VIEWS:
@@ -221,6 +221,18 @@ async def test_a_revived_file_keeps_its_first_row():
     assert [node.seq for node in [await views.node(LIBRARY, permit.node, at) for at in (1, 2, 3)] if node] == [1, 2, 3]
     versions = await views.versions(LIBRARY, permit.node)
     assert [id_of(record.version) for record in versions] == [later.id, permit.id]
+
+
+async def test_a_node_moved_and_removed_by_one_command_takes_nobodys_place():
+    history = History(Random(1))
+    one, other = history.permit(parent=LIBRARY, name="one"), history.permit(parent=LIBRARY, name="other")
+    history.ask(AddVersion(one), AddVersion(other))
+    history.ask(Move(other.node, 1, LIBRARY, "one"), Remove(other.node, 1, False))
+    views = Views(MemoryTables())
+    await views.write(*history.commits)
+    seq = history.tree.seq
+    assert await views.children(LIBRARY, LIBRARY, seq) == history.tree.children(LIBRARY)
+    assert await views.child(LIBRARY, LIBRARY, "one", seq) == history.tree.node(one.node)
 
 
 class TestAdvance:

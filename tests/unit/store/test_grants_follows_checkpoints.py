@@ -1,0 +1,84 @@
+"""The small stores of the directory's table."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from syncline.memory.tables import MemoryTables
+from syncline.store.checkpoints import Checkpoints
+from syncline.store.follows import Follows
+from syncline.store.grants import GRANT_KEPT_S, GrantRecord, Grants, hour_of
+
+NOW_MS = 1_767_225_600_000
+LIBRARY = "l" * 20
+
+
+def a_grant(id: str, opened_at_ms: int = NOW_MS) -> GrantRecord:
+    expires_at = opened_at_ms // 1000 + 900
+    return GrantRecord(id, LIBRARY, "a" * 20, "d" * 20, f"objects/{LIBRARY}/{id}/", False, opened_at_ms, expires_at)
+
+
+class TestGrants:
+    async def test_a_grant_is_found_by_its_id_and_by_its_hour(self):
+        grants = Grants(MemoryTables())
+        made = [a_grant(f"g{n:019}", NOW_MS + n) for n in range(150)]
+        for grant in [*made, a_grant("z" * 20, NOW_MS + 3_600_000)]:
+            await grants.open(grant)
+        assert await grants.get(made[7].id) == made[7]
+        assert await grants.get("x" * 20) is None
+        assert [grant async for grant in grants.opened_in(hour_of(NOW_MS))] == made
+
+    async def test_a_renewed_grant_replaces_its_state(self):
+        grants = Grants(MemoryTables())
+        grant = a_grant("g" * 20)
+        renewed = msgspec.structs.replace(grant, expires_at=grant.expires_at + 900)
+        await grants.open(grant)
+        await grants.open(renewed)
+        assert [found async for found in grants.opened_in(hour_of(NOW_MS))] == [renewed]
+
+    async def test_it_outlives_its_credential_by_the_time_the_sweep_needs(self):
+        tables = MemoryTables()
+        grants = Grants(tables)
+        grant = a_grant("g" * 20)
+        await grants.open(grant)
+        tables.drop_expired(grant.expires_at + GRANT_KEPT_S)
+        assert await grants.get(grant.id) == grant
+        tables.drop_expired(grant.expires_at + GRANT_KEPT_S + 1)
+        assert await grants.get(grant.id) is None
+
+
+class TestFollows:
+    async def test_a_follow_is_found_from_both_sides(self):
+        follows = Follows(MemoryTables())
+        made = await follows.follow(LIBRARY, "n" * 20, "a" * 20, at_ms=5)
+        await follows.follow(LIBRARY, "n" * 20, "a" * 20, at_ms=5)
+        other = await follows.follow(LIBRARY, LIBRARY, "b" * 20)
+        assert await follows.of_account("a" * 20) == [made]
+        assert await follows.of_library(LIBRARY) == [made, other]
+        await follows.unfollow(LIBRARY, "n" * 20, "a" * 20)
+        await follows.unfollow(LIBRARY, "n" * 20, "a" * 20)
+        assert await follows.of_account("a" * 20) == []
+        assert await follows.of_library(LIBRARY) == [other]
+
+    async def test_all_of_an_account_end_or_those_of_one_library(self):
+        follows = Follows(MemoryTables())
+        for n in range(100):
+            await follows.follow(LIBRARY, f"n{n:019}", "a" * 20)
+        elsewhere = await follows.follow("m" * 20, "m" * 20, "a" * 20)
+        other = await follows.follow(LIBRARY, LIBRARY, "b" * 20)
+        await follows.drop_all("a" * 20, LIBRARY)
+        assert await follows.of_account("a" * 20) == [elsewhere]
+        assert await follows.of_library(LIBRARY) == [other]
+        await follows.drop_all("a" * 20)
+        assert await follows.of_account("a" * 20) == []
+
+
+class TestCheckpoints:
+    async def test_one_never_goes_back(self):
+        checkpoints = Checkpoints(MemoryTables())
+        assert await checkpoints.get("notifier", LIBRARY) == 0
+        await asyncio.gather(*(checkpoints.advance("notifier", LIBRARY, seq) for seq in (3, 9, 1, 7)))
+        assert await checkpoints.get("notifier", LIBRARY) == 9
+        assert await checkpoints.get("syncer", LIBRARY) == 0
