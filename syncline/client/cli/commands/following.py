@@ -22,7 +22,7 @@ async def follow(call: Call, path: RemotePath) -> Answer:
         library = await find_library(api, path.library)
         node = await find_node(api, library, path)
         followed = await api.follow(library.id, node.id)
-    return Answer(followed, f"You follow {name_text(str(path))}.", chatty=True)
+    return Answer(followed, f"You follow {_shown(path)}.", chatty=True)
 
 
 @command("unfollow", examples=["syncline unfollow Shared"])
@@ -37,7 +37,7 @@ async def unfollow(call: Call, path: RemotePath) -> Answer:
         node = path.node or (await find_node(api, library, path)).id
         await api.unfollow(library.id, node)
     document = {"library": library.id, "node": node, "followed": False}
-    return Answer(document, f"You do not follow {name_text(str(path))} any more.", chatty=True)
+    return Answer(document, f"You do not follow {_shown(path)} any more.", chatty=True)
 
 
 @command("follows", examples=["syncline follows"])
@@ -48,3 +48,7 @@ async def follows(call: Call) -> Answer:
     names = {library.id: library.name for library in libraries}
     rows = [(f"@{one.node}", name_text(f"{names.get(one.library, one.library)}:{one.path}")) for one in listed]
     return Answer({"follows": listed}, columns(rows) or "You follow nothing. Run: syncline follow LIBRARY")
+
+
+def _shown(path: RemotePath) -> str:
+    return name_text(str(path)).removesuffix(":")

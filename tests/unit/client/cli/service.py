@@ -56,3 +56,15 @@ class Service:
             if not self._started.done():
                 self._started.set_exception(error)
             raise
+
+    def put(self, email: str, library: str, name: str, content: bytes) -> None:
+        """A version of the file ``name`` in the root, from a device of its own."""
+        self.asks(self._put(email, library, name, content))
+
+    async def _put(self, email: str, library: str, name: str, content: bytes) -> None:
+        person = await self.world.sign_in(email)
+        status, node = await person.ask("GET", f"/v1/libraries/{library}/nodes?path={name}")
+        place = {"node": node["id"], "base_version": node["version"]["id"]} if status == 200 else {}
+        permitted = await person.permit(library, content, **(place or {"parent": library, "name": name}))
+        answer = await person.commit(library, {"op": "add", "permit": permitted["permit"]})
+        assert answer["results"][0]["status"] == "applied"
