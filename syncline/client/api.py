@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 from urllib.parse import quote
 
+import aiohttp
 import msgspec
 
 from syncline.client.http import TokenStore, Transport, saved_session
@@ -31,6 +32,11 @@ class Api:
     @property
     def server(self) -> str:
         return self._transport.server
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """The connections, for whoever talks to S3 on this client's behalf."""
+        return self._transport.http
 
     async def __aenter__(self) -> Api:
         return self

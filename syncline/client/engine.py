@@ -1,29 +1,30 @@
-"""The sync engine: list_changes, scan, plan, apply, until nothing is left."""
+"""The sync engine: all links of one home, one pass at a time for each."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from syncline.client import planner
 from syncline.client.api import Api
+from syncline.client.disk import Disk
 from syncline.client.home import Home
+from syncline.client.index import Index
+from syncline.client.index import Link as Link
+from syncline.client.one_pass import Pass, Service, Tools, new_id, scan
 from syncline.client.progress import NoProgress, Progress
+from syncline.client.remote_tree import holdable, list_changes
+from syncline.client.s3 import S3
+from syncline.client.scanner import Scanner
 from syncline.client.summary import Summary
+from syncline.client.transfer import Transfers
 from syncline.client.trees import Skipped
-
-
-class Link(msgspec.Struct, frozen=True):
-    """A library kept in a directory. ``cursor`` is how far the journal has been read, ``seq`` the same as a number."""
-
-    id: str
-    library: str
-    library_name: str
-    path: str
-    cursor: str = ""
-    seq: int = 0
+from syncline.client.watching import Told, watch
+from syncline.domain.errors import Refused
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -37,49 +38,111 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Engine:
-    """All links of one home."""
+    """All links of one home. ``transfers`` moves the bytes: over the API's own connections unless another is given."""
 
-    def __init__(self, home: Home, api: Api, *, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        service: Service,
+        *,
+        progress: Progress | None = None,
+        transfers: Transfers | None = None,
+        disk: Callable[[Path], Disk] = Disk,
+    ) -> None:
+        progress = progress or NoProgress()
         self._home = home
-        self._api = api
-        self._progress = progress or NoProgress()
+        self._service = service
+        self._disk = disk
+        self._scanners: dict[str, Scanner] = {}
+        self.index = Index(home.index_path)
+        self._tools = Tools(service, self.index, transfers or over_http(service, progress), progress)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.index.close()
+
+    # -- links
 
     def links(self) -> list[Link]:
         """Every link of this home."""
-        raise NotImplementedError
+        return self.index.links()
 
     def link_at(self, path: Path) -> Link:
         """The link whose directory is ``path`` or above it. Raises ``Refused("not-linked")``."""
-        raise NotImplementedError
+        wanted = path.resolve()
+        for link in self.links():
+            if wanted == Path(link.path) or Path(link.path) in wanted.parents:
+                return link
+        raise Refused("not-linked", f"{path} is not linked to a library. Run: syncline link LIBRARY {path}", status=404)
 
     async def link(self, library: str, path: Path) -> Link:
         """Link a library (id) to a directory, made if need be. Content on both sides is merged by the next pass.
 
         Raises ``Refused("linked-already")`` when the directory, one above or one below belongs to a link.
         """
-        raise NotImplementedError
+        found = await self._service.library(library)
+        root = await asyncio.to_thread(path.resolve)
+        for other in self.links():
+            taken = Path(other.path)
+            if taken == root or taken in root.parents or root in taken.parents:
+                detail = f"{taken} is linked to {other.library_name} already."
+                raise Refused("linked-already", detail, status=409)
+        marker = secrets.token_hex(16)
+        stat = await asyncio.to_thread(self._disk(root).mark, marker)
+        link = Link(new_id(), found.id, found.name, str(root), stat.st_dev, stat.st_ino, marker)
+        await asyncio.to_thread(self.index.add_link, link)
+        return link
 
     def unlink(self, link: Link) -> None:
         """Forget a link. Files stay on both sides."""
-        raise NotImplementedError
+        self.index.drop_link(link.id)
+        self._scanners.pop(link.id, None)
+
+    # -- one pass
 
     async def sync_once(self, link: Link, *, allow_removals: bool = False) -> Summary:
         """One pass: returns when this client's changes are committed and it has all there was.
 
         Raises ``Refused`` ("busy": another client syncs this link; "root-missing", "root-exchanged";
-        "large-removal": held unless ``allow_removals``), ``Temporary``, ``Broken``.
+        "large-removal": held unless ``allow_removals``; all else is done then), ``Temporary``, ``Broken``.
         """
-        raise NotImplementedError
-
-    async def watch(
-        self, links: Sequence[Link], *, told: Callable[[Summary | Exception], None], stop: asyncio.Event
-    ) -> None:
-        """Keep links in sync until ``stop`` is set. ``told`` hears of each pass that did something, and of each that
-        failed with ``Temporary`` (it is tried again)."""
-        raise NotImplementedError
+        busy = f"Another syncline process is synchronising {link.path}."
+        with self._home.locked(f"link-{link.id}", busy=busy):
+            scanner = self._scanner(link)
+            current = self.index.link(link.id) or link
+            return await Pass(self._tools, current, scanner.disk, scanner, allow_removals=allow_removals).run()
 
     async def status(self, link: Link) -> Status:
-        """What a pass would do now. Changes nothing."""
-        raise NotImplementedError
+        """What a pass would do now. Changes nothing on either side."""
+        link = await list_changes(self._service, self.index, link)
+        scanner = self._scanner(link)
+        scanner.disk.check_marker(link.marker)
+        base = await asyncio.to_thread(self.index.base, link)
+        local = await scan(scanner, link, base)
+        remote, unfit = holdable(await asyncio.to_thread(self.index.remote, link))
+        planned = planner.plan(base, local, remote, new_id=new_id, allow_removals=True)
+        names = {node.node: node.name for node in remote.nodes.values()}
+        to_send = tuple((type(op).__name__, op.path) for op in (*planned.tree, *planned.files))
+        to_fetch = tuple(
+            (type(op).__name__, op.remote.name if hasattr(op, "remote") else names.get(op.node, op.node))
+            for op in (*planned.local, *planned.fetches)
+        )
+        return Status(link, link.seq, to_send, to_fetch, (*local.skipped, *unfit))
+
+    async def watch(self, links: Sequence[Link], *, told: Told, stop: asyncio.Event) -> None:
+        """Keep links in sync until ``stop`` is set. ``told`` hears of each pass that did something, and of each that
+        failed with ``Temporary`` or ``Refused`` (it is tried again). Raises ``Broken``, and ``Refused`` when the
+        sign-in is no longer good."""
+        await watch(self.sync_once, self._service.heads, links, told=told, stop=stop)
+
+    def _scanner(self, link: Link) -> Scanner:
+        """Kept from pass to pass: it remembers what files held."""
+        if link.id not in self._scanners:
+            self._scanners[link.id] = Scanner(self._disk(Path(link.path)))
+        return self._scanners[link.id]
+
+
+def over_http(service: object, progress: Progress) -> Transfers:
+    """Transfers that go straight to S3, over an API's connection pool."""
+    if not isinstance(service, Api):
+        raise TypeError("only an Api brings connections along; give the transfers otherwise")
+    return Transfers(lambda credentials: S3(credentials, service.http), progress)

@@ -105,11 +105,13 @@ class RemoveHere(msgspec.Struct, frozen=True, tag="remove-here"):
 
 
 class Fetch(msgspec.Struct, frozen=True, tag="fetch"):
-    """Bring a version here. ``expected``: what the file it replaces must still be, None for a new file."""
+    """Bring a version here. ``expected`` and ``content``: what the file it replaces must still be, None for a new
+    file; ``local_name`` its raw name where that is not in the base."""
 
     remote: RemoteNode
     expected: Stat | None = None
     content: Content | None = None
+    local_name: str = ""
 
 
 Operation = Agree | Forget | SendFolder | SendMove | SendRemove | SendFile | MakeHere | MoveHere | RemoveHere | Fetch

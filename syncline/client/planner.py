@@ -164,7 +164,7 @@ class _Planner:
                 and entry.content
                 and entry.content.same_bytes(same_place.content)
             ):
-                self.fetches.append(Fetch(same_place, entry.stat, entry.content))
+                self.fetches.append(Fetch(same_place, entry.stat, entry.content, entry.local_name))
                 self.adopted.add(same_place.node)
             else:
                 self._send(entry)

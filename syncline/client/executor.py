@@ -1,0 +1,171 @@
+"""Carrying out a plan, one recorded step after the other; a kill at any point leaves what the next pass can plan from.
+
+Order: what is only noted, then what the library is told of folders, moves and removals (one command), then the
+same on this disk, then files, both ways at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from syncline.client.agreed import Agreed
+from syncline.client.commands import Commands
+from syncline.client.disk import Changed, Disk, unmoved
+from syncline.client.downloads import Downloads
+from syncline.client.matching import ASIDE_PREFIX
+from syncline.client.operations import (
+    Agree,
+    Forget,
+    LocalStep,
+    MakeHere,
+    MoveHere,
+    Plan,
+    RemoveHere,
+    SendFolder,
+    SendMove,
+    SendRemove,
+    TreeRequest,
+)
+from syncline.client.summary import Summary
+from syncline.client.tasks import each
+from syncline.client.trees import BaseNode, Stat
+from syncline.client.uploads import Uploads
+from syncline.domain.commands import MAX_REQUESTS
+from syncline.domain.errors import Refused
+from syncline.domain.nodes import Kind
+from syncline.messages import api as m
+
+
+class Executor:
+    """Performs plans for one link. What cannot be done as planned is told in the summary and left for the next plan."""
+
+    def __init__(
+        self,
+        agreed: Agreed,
+        disk: Disk,
+        commands: Commands,
+        uploads: Uploads,
+        downloads: Downloads,
+        summary: Summary,
+    ) -> None:
+        self._agreed = agreed
+        self._disk = disk
+        self._commands = commands
+        self._uploads = uploads
+        self._downloads = downloads
+        self._summary = summary
+
+    async def perform(self, plan: Plan, counter: int) -> None:
+        """Everything in the plan. ``counter`` is the device's, for the requests that carry no permit.
+
+        Raises ``Temporary``, ``Broken``, or ``Refused`` when the service refuses all; what was done is recorded.
+        """
+        self._note(plan.noted)
+        for start in range(0, len(plan.tree), MAX_REQUESTS):
+            chunk = plan.tree[start : start + MAX_REQUESTS]
+            await self._commands.send(chunk, [self._request(r) for r in chunk], counter)
+        for step in plan.local:
+            await self._step(step)
+        await each(
+            [
+                partial(self._downloads.perform, plan.fetches),
+                partial(self._uploads.perform, plan.files),
+            ]
+        )
+
+    def _note(self, noted: Sequence[Agree | Forget]) -> None:
+        agreed = [op.base for op in noted if isinstance(op, Agree)]
+        forget = [op.node for op in noted if isinstance(op, Forget)]
+        if agreed or forget:
+            self._agreed.agree(agreed, forget)
+
+    def _request(self, sent: TreeRequest) -> m.CommitRequest:
+        match sent:
+            case SendFolder():
+                parent = self._commands.ids.get(sent.parent, sent.parent)
+                return m.MakeFolder(node=sent.node, parent=parent, name=sent.name)
+            case SendMove(base=base):
+                parent = self._commands.ids.get(base.parent, base.parent)
+                return m.Move(node=base.node, base_seq=sent.base_seq, parent=parent, name=base.name)
+            case SendRemove():
+                return m.Remove(node=sent.node, base_seq=sent.base_seq, held_all=sent.held_all)
+
+    # -- this disk
+
+    async def _step(self, step: LocalStep) -> None:
+        path = step.remote.name if isinstance(step, MakeHere) else step.node
+        try:
+            match step:
+                case MakeHere():
+                    path = self._agreed.path_in(step.remote.parent, step.remote.name)
+                    await self._make(step, path)
+                case MoveHere():
+                    path = self._agreed.path(step.node)
+                    await self._move(step, path)
+                case RemoveHere():
+                    path = self._agreed.path(step.node)
+                    await self._remove(step, path)
+        except Changed:
+            self._summary.later.append(path)
+        except Refused as refused:
+            self._summary.refused.append((path, refused.kind, refused.detail))
+
+    async def _make(self, step: MakeHere, path: str) -> None:
+        stat = await asyncio.to_thread(self._disk.make_folder, path)
+        remote = step.remote
+        base = BaseNode(
+            node=remote.node,
+            parent=remote.parent,
+            name=remote.name,
+            local_name=remote.name,
+            kind=Kind.FOLDER,
+            seq=remote.seq,
+            stat=stat,
+        )
+        self._agreed.agree([base])
+        self._summary.folders_made += 1
+
+    async def _move(self, step: MoveHere, path: str) -> None:
+        state = self._agreed.nodes[step.node]
+        local_name = ASIDE_PREFIX + step.node if step.aside else step.name
+        target = self._agreed.path_in(step.parent, local_name)
+        source = await asyncio.to_thread(self._source_of_move, path, step.node)
+        stat = state.stat
+        if source != target:
+            before = await asyncio.to_thread(self._disk.stat, source)
+            after = await asyncio.to_thread(self._disk.move, source, target)
+            stat = _moved_stat(state.stat, before, after)
+        # Put aside only: the agreed place is still the old one, so the next plan moves it on.
+        place = (state.parent, state.name) if step.aside else (step.parent, step.name)
+        moved = msgspec.structs.replace(state, parent=place[0], name=place[1], local_name=local_name, stat=stat)
+        self._agreed.agree([moved])
+        self._summary.moved += not step.aside
+
+    def _source_of_move(self, path: str, node: str) -> str:
+        """The path to move from: a kill may have come between putting aside and writing it down."""
+        folder, slash, _ = path.rpartition("/")
+        aside = f"{folder}{slash}{ASIDE_PREFIX}{node}"
+        return aside if self._disk.stat(aside) is not None else path
+
+    async def _remove(self, step: RemoveHere, path: str) -> None:
+        state = self._agreed.nodes[step.node]
+        if step.folder:
+            # A folder that still holds something is no longer the library's, and will be sent as a new one.
+            gone = await asyncio.to_thread(self._disk.remove_folder, path)
+            self._summary.removed_here += gone
+        else:
+            check = self._disk.expecting((state.stat,), state.content)
+            await asyncio.to_thread(self._disk.trash_file, path, check)
+            self._summary.removed_here += 1
+        self._agreed.agree([], forget=[step.node])
+
+
+def _moved_stat(agreed: Stat | None, before: Stat | None, after: Stat) -> Stat | None:
+    """The stat to remember after a rename (which sets ctime): the new one only if nothing else had changed."""
+    if agreed is not None and agreed == before and unmoved(before, after):
+        return after
+    return agreed

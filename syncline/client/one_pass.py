@@ -1,0 +1,164 @@
+"""One pass over a link: list_changes, scan, plan, apply, until nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from syncline.client import planner
+from syncline.client.agreed import Agreed
+from syncline.client.commands import Commands, Commits
+from syncline.client.credentials import Permissions
+from syncline.client.disk import Disk
+from syncline.client.downloads import Downloads
+from syncline.client.executor import Executor
+from syncline.client.index import Index, Link
+from syncline.client.matching import base_paths
+from syncline.client.operations import Plan
+from syncline.client.progress import Progress
+from syncline.client.remote_tree import Journal, holdable, list_changes
+from syncline.client.scanner import Scanner
+from syncline.client.summary import Summary
+from syncline.client.transfer import UPLOAD_KEPT_S, Transfers
+from syncline.client.trees import Base, Content, Local, Stat
+from syncline.client.uploads import Uploads
+from syncline.domain.errors import Refused
+from syncline.domain.ids import id_from_bytes
+from syncline.messages.api import Heads, Library
+
+ROUNDS_MAX = 24
+STALLED_ROUNDS_MAX = 3
+STALLED_PAUSE_S = 0.2
+
+
+class Service(Permissions, Commits, Journal, Protocol):
+    """What synchronising needs of the service (``Api`` is one)."""
+
+    async def library(self, library: str) -> Library: ...
+
+    async def heads(self, since: str = "", *, wait_s: int = 0) -> Heads: ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What all passes of a process share."""
+
+    service: Service
+    index: Index
+    transfers: Transfers
+    progress: Progress
+
+
+class Pass:
+    """One run over one link."""
+
+    def __init__(self, tools: Tools, link: Link, disk: Disk, scanner: Scanner, *, allow_removals: bool) -> None:
+        self._tools = tools
+        self._service = tools.service
+        self._index = tools.index
+        self._link = link
+        self._allow_removals = allow_removals
+        self._disk = disk
+        self._scanner = scanner
+        self._summary = Summary(link.library, link.path)
+        self._uncopyable: set[tuple[int, str]] = set()
+        self._seq = 0
+
+    async def run(self) -> Summary:
+        self._disk.check_marker(self._link.marker)
+        await asyncio.to_thread(self._disk.tidy)
+        self._index.drop_uploads_before(int(time.time()) - UPLOAD_KEPT_S)
+        await self._settle()
+        stalled = 0
+        for _ in range(ROUNDS_MAX):
+            done_before = self._summary.changes
+            planned = await self._round()
+            if planned.empty and not self._unsettled(planned):
+                self._summary.complete = True
+                break
+            stalled = stalled + 1 if self._summary.changes == done_before else 0
+            if stalled >= STALLED_ROUNDS_MAX:
+                break
+            if stalled:
+                await asyncio.sleep(STALLED_PAUSE_S * stalled)
+        self._summary.seq = self._link.seq
+        self._hold(planned)
+        return self._summary
+
+    async def _settle(self) -> None:
+        agreed = Agreed(self._index, self._link)
+        commands = Commands(agreed, self._index, self._service, self._summary)
+        await commands.settle()
+        self._seq = commands.seq
+
+    async def _round(self) -> Plan:
+        """list_changes, scan, plan, apply: once."""
+        summary = self._summary
+        summary.rounds += 1
+        summary.refused, summary.later = [], []
+        self._link = await list_changes(self._service, self._index, self._link, at_least=self._seq)
+        agreed = await asyncio.to_thread(Agreed, self._index, self._link)
+        base = Base(self._link.library, dict(agreed.nodes))
+        local = await scan(self._scanner, self._link, base)
+        remote, unfit = holdable(await asyncio.to_thread(self._index.remote, self._link))
+        summary.skipped = [*local.skipped, *unfit]
+        summary.later = sorted(local.unsure)
+        planned = await asyncio.to_thread(
+            planner.plan, base, local, remote, new_id=new_id, allow_removals=self._allow_removals
+        )
+        if not planned.empty:
+            await self._apply(agreed, planned)
+        return planned
+
+    async def _apply(self, agreed: Agreed, planned: Plan) -> None:
+        tools, summary = self._tools, self._summary
+        commands = Commands(agreed, self._index, self._service, summary)
+        uploads = Uploads(
+            agreed,
+            self._disk,
+            self._index,
+            tools.transfers,
+            self._service,
+            commands,
+            tools.progress,
+            summary,
+            self._next_counter,
+        )
+        uploads.uncopyable = self._uncopyable
+        downloads = Downloads(agreed, self._disk, tools.transfers, self._service, tools.progress, summary)
+        executor = Executor(agreed, self._disk, commands, uploads, downloads, summary)
+        try:
+            await executor.perform(planned, self._next_counter())
+        finally:
+            self._seq = max(self._seq, commands.seq)
+
+    def _next_counter(self) -> int:
+        return self._index.next_counter(int(time.time() * 1000))
+
+    def _unsettled(self, planned: Plan) -> bool:
+        return bool(self._summary.later or planned.blocked)
+
+    def _hold(self, planned: Plan) -> None:
+        if planned.held:
+            files = sum(removal.files for removal in planned.held)
+            detail = f"{files} files are gone from {self._link.path}: more than half. Were they meant to be removed?"
+            raise Refused("large-removal", detail, status=409, files=files, paths=[r.path for r in planned.held])
+
+
+async def scan(scanner: Scanner, link: Link, base: Base) -> Local:
+    """The local tree; contents are taken from the base where the disk says that nothing changed."""
+    paths = base_paths(base)
+    known: dict[str, tuple[Stat, Content]] = {}
+    for node in base.nodes.values():
+        if node.stat and node.content and node.node in paths:
+            known[paths[node.node]] = (node.stat, node.content)
+    local = await scanner.scan(known)
+    scanner.disk.check_marker(link.marker)  # a disk unmounted during the walk looks like an empty folder
+    return local
+
+
+def new_id() -> str:
+    return id_from_bytes(secrets.token_bytes(16))

@@ -1,0 +1,243 @@
+"""Sending local files: permits in batches, bytes in parallel, then one commit for what arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from syncline.client.agreed import Agreed
+from syncline.client.commands import Commands
+from syncline.client.credentials import GrantCredentials, Permissions
+from syncline.client.disk import Changed, Disk
+from syncline.client.index import Index, PendingUpload
+from syncline.client.operations import SendFile
+from syncline.client.progress import Progress, Way
+from syncline.client.summary import Summary
+from syncline.client.tasks import each
+from syncline.client.transfer import ContentChanged, ObjectsOverHttp, Source, Transfers, upload_ident
+from syncline.domain.checksums import is_multipart
+from syncline.domain.commits import Status
+from syncline.domain.errors import ConditionFailed, Refused
+from syncline.messages import api as m
+
+BATCH_MAX = 500
+BATCHES_AT_ONCE = 2
+
+
+class Uploads:
+    """Uploads for one link. ``uncopyable``: contents whose copying the library refused; they are sent instead."""
+
+    def __init__(
+        self,
+        agreed: Agreed,
+        disk: Disk,
+        index: Index,
+        transfers: Transfers,
+        permissions: Permissions,
+        commands: Commands,
+        progress: Progress,
+        summary: Summary,
+        next_counter: Callable[[], int],
+    ) -> None:
+        self._agreed = agreed
+        self._disk = disk
+        self._index = index
+        self._transfers = transfers
+        self._permissions = permissions
+        self._commands = commands
+        self._progress = progress
+        self._summary = summary
+        self._next_counter = next_counter
+        self._batches = asyncio.Semaphore(BATCHES_AT_ONCE)
+        self.uncopyable: set[tuple[int, str]] = set()
+
+    async def perform(self, files: Sequence[SendFile]) -> None:
+        """Send and commit all of them. Raises what ended one batch, once the others have ended too."""
+        copies, small, large = [], [], []
+        for file in files:
+            if file.source and (file.content.size_bytes, file.content.checksum) not in self.uncopyable:
+                copies.append(file)
+            elif is_multipart(file.content.size_bytes):
+                large.append(file)
+            else:
+                small.append(file)
+        self._progress.expect(Way.UP, len(small) + len(large), sum(f.content.size_bytes for f in small + large))
+        jobs = [partial(self._copies, chunk) for chunk in _chunks(copies)]
+        jobs += [partial(self._batch, chunk) for chunk in _chunks(small)]
+        jobs += [partial(self._large, file) for file in large]
+        await each(jobs)
+
+    # -- content that the library holds already
+
+    async def _copies(self, files: Sequence[SendFile]) -> None:
+        async with self._batches:
+            ready = await self._unchanged(files)
+            if not ready:
+                return
+            results = await self._commands.send(
+                ready, [self._copy_request(file) for file in ready], self._next_counter()
+            )
+        for file, result in zip(ready, results, strict=True):
+            if result.status is Status.REFUSED:
+                self.uncopyable.add((file.content.size_bytes, file.content.checksum))
+            else:
+                self._summary.copied += 1
+
+    def _copy_request(self, file: SendFile) -> m.CopyVersion:
+        at = {"node": file.node} if file.node else {"parent": self._parent(file), "name": file.name}
+        return m.CopyVersion(
+            source=file.source,
+            base_version=file.base_version,
+            size_bytes=file.content.size_bytes,
+            checksum=file.content.checksum,
+            mtime_ns=file.stat.mtime_ns,
+            executable=file.content.executable,
+            **at,
+        )
+
+    # -- small files, many to a command
+
+    async def _batch(self, files: Sequence[SendFile]) -> None:
+        async with self._batches:
+            ready = await self._unchanged(files)
+            if not ready:
+                return
+            counter = self._next_counter()
+            intents = [self._intent(file, counter) for file in ready]
+            answer = await self._permissions.uploads(self._library, m.UploadRequest(intents=intents))
+            s3 = self._transfers.s3(GrantCredentials(self._permissions, self._library, answer, intents[0]))
+            sent: list[tuple[SendFile, m.Permitted]] = []
+            puts = [
+                partial(self._put, file, permitted, s3, sent)
+                for file, permitted in zip(ready, answer.permits, strict=True)
+            ]
+            try:
+                await each(puts)
+            finally:
+                # What arrived is committed even when one of the others failed.
+                if sent:
+                    await self._commit(sent, counter)
+
+    async def _put(
+        self, file: SendFile, permitted: m.Permitted, s3: ObjectsOverHttp, sent: list[tuple[SendFile, m.Permitted]]
+    ) -> None:
+        async with self._transfers.lane(file.content.size_bytes):
+            try:
+                await self._transfers.send(self._source(file), s3, permitted)
+            except (ContentChanged, Changed):
+                self._summary.later.append(file.path)
+                return
+            except ConditionFailed as error:
+                self._summary.refused.append((file.path, "key-taken", str(error)))
+                return
+        sent.append((file, permitted))
+        self._progress.finished(Way.UP, file.path)
+
+    # -- large files, one by one, each to be resumed
+
+    async def _large(self, file: SendFile) -> None:
+        async with self._transfers.lane(file.content.size_bytes):
+            if not await self._unchanged([file]):
+                return
+            counter = self._next_counter()
+            intent = self._intent(file, counter)
+            ident = upload_ident(self._parent(file), file.name, file.node, file.base_version, file.content)
+            answer, begun = await self._take_up(ident, intent)
+            permitted = answer.permits[0]
+            if begun is not None:
+                permitted = m.Permitted(node=begun.node, version=begun.version, key=begun.key, permit=begun.permit)
+
+            def keep(upload: str) -> None:
+                state = PendingUpload(
+                    answer.grant, permitted.key, permitted.permit, permitted.node, permitted.version, upload
+                )
+                self._index.keep_upload(self._library, ident, state, int(time.time()))
+
+            s3 = self._transfers.s3(GrantCredentials(self._permissions, self._library, answer, intent))
+            try:
+                await self._transfers.send(
+                    self._source(file), s3, permitted, upload=begun.upload if begun else "", begun=keep
+                )
+            except (ContentChanged, Changed):
+                self._summary.later.append(file.path)
+                self._index.drop_upload(self._library, ident)
+                return
+            self._progress.finished(Way.UP, file.path)
+        await self._commit([(file, permitted)], counter)
+        self._index.drop_upload(self._library, ident)
+
+    async def _take_up(self, ident: str, intent: m.Intent) -> tuple[m.UploadAnswer, PendingUpload | None]:
+        """A credential for the upload, and where an earlier run left it, if its grant still holds."""
+        begun = self._index.upload(self._library, ident)
+        if begun is not None:
+            try:
+                request = m.UploadRequest(intents=[intent], grant=begun.grant)
+                answer = await self._permissions.uploads(self._library, request)
+            except Refused as refused:
+                if refused.status in (401, 403):
+                    raise
+            else:
+                if answer.grant == begun.grant:
+                    return answer, begun
+            self._index.drop_upload(self._library, ident)
+        return await self._permissions.uploads(self._library, m.UploadRequest(intents=[intent])), None
+
+    # -- common
+
+    @property
+    def _library(self) -> str:
+        return self._agreed.link.library
+
+    def _parent(self, file: SendFile) -> str:
+        return self._commands.ids.get(file.parent, file.parent)
+
+    def _path(self, file: SendFile) -> str:
+        """Where the file is now: folders above it may have been moved since it was planned."""
+        if file.node in self._agreed.nodes:
+            return self._agreed.path(file.node)
+        return self._agreed.path_in(self._parent(file), file.local_name)
+
+    def _source(self, file: SendFile) -> Source:
+        return Source(file.content, partial(self._disk.read, self._path(file)))
+
+    async def _unchanged(self, files: Sequence[SendFile]) -> list[SendFile]:
+        """Those that still are as they were planned, and whose folder the library has; the others wait."""
+
+        def look() -> list[bool]:
+            return [self._as_planned(file) for file in files]
+
+        as_planned = await asyncio.to_thread(look)
+        self._summary.later += [f.path for f, good in zip(files, as_planned, strict=True) if not good]
+        return [file for file, good in zip(files, as_planned, strict=True) if good]
+
+    def _as_planned(self, file: SendFile) -> bool:
+        try:
+            return self._disk.stat(self._path(file)) == file.stat
+        except (Changed, Refused):
+            return False
+
+    def _intent(self, file: SendFile, counter: int) -> m.Intent:
+        at = {"node": file.node} if file.node else {"parent": self._parent(file), "name": file.name}
+        return m.Intent(
+            base_version=file.base_version,
+            size_bytes=file.content.size_bytes,
+            checksum=file.content.checksum,
+            mtime_ns=file.stat.mtime_ns,
+            executable=file.content.executable,
+            counter=counter,
+            **at,
+        )
+
+    async def _commit(self, sent: Sequence[tuple[SendFile, m.Permitted]], counter: int) -> None:
+        requests: list[m.CommitRequest] = [m.AddVersion(permit=permitted.permit) for _, permitted in sent]
+        results = await self._commands.send([file for file, _ in sent], requests, counter)
+        for (file, _), result in zip(sent, results, strict=True):
+            if result.status is not Status.REFUSED:
+                self._summary.uploaded += 1
+                self._summary.bytes_up += file.content.size_bytes
+
+
+def _chunks(files: Sequence[SendFile]) -> list[Sequence[SendFile]]:
+    return [files[start : start + BATCH_MAX] for start in range(0, len(files), BATCH_MAX)]
