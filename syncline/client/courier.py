@@ -11,7 +11,7 @@ from pathlib import Path
 
 from syncline.client.api import Api
 from syncline.client.credentials import GrantCredentials, ReadCredentials
-from syncline.client.disk import Disk, disk_errors
+from syncline.client.disk import Disk, disk_errors, stat_of
 from syncline.client.engine import over_http
 from syncline.client.hashing import content_of
 from syncline.client.progress import NoProgress, Progress, Way
