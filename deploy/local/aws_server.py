@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from deploy.local.mail import sent_mail, write_mail
+from deploy.local.version_reads import VersionReads
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -141,6 +142,11 @@ async def _refuse(scope: Scope, send: Send, code: str, status: int = 403) -> Non
     await send({"type": "http.response.body", "body": body.encode()})
 
 
+def _report_unless_cancelled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
+
+
 def _keep_sessions(sts: Any) -> None:
     """Let the credentials that clients hold live through a restart; MiniStack forgets them."""
     sts.get_state = lambda: {"sessions": dict(sts._sessions)}
@@ -165,12 +171,17 @@ async def serve() -> None:
     config.loglevel = "WARNING"
 
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    app = Gate(MailToFiles(ministack, Path(os.environ[MAIL_DIR])), extract_access_key_id)
+        loop.add_signal_handler(signal_number, stop.set)
+    app = Gate(
+        MailToFiles(VersionReads(ministack), Path(os.environ[MAIL_DIR])), extract_access_key_id
+    )
 
     async def stopped() -> None:
         await stop.wait()
+        # Connections that are still open are cut, which hypercorn reports as errors, one by one.
+        loop.set_exception_handler(_report_unless_cancelled)
 
     await hypercorn_serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
 

@@ -209,6 +209,7 @@ async def test_conditions_on_a_row(tables, unique, when, holds, how):
         "delete": Delete(T, key, when),
         "transact": Check(T, key, when),
     }[how]
+    after: Row | None
     if how == "transact":
         done = tables.transact([operation])
         after = before
