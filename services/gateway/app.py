@@ -20,7 +20,7 @@ from services.gateway.links import Links
 from services.gateway.openapi import as_text, whole_document
 from services.gateway.passwords import Passwords
 from services.gateway.uploads import Uploads
-from services.gateway.waiting import Commands
+from services.gateway.waiting import WAIT_S_MAX, Commands
 from syncline.domain.capabilities import SigningKey
 from syncline.domain.errors import Broken
 from syncline.domain.ids import NewId, id_from_bytes
@@ -84,15 +84,16 @@ def make_gateway(
     passwords: Passwords | None = None,
     chance: Chance | None = None,
     metrics: Metrics | None = None,
+    wait_s: float = WAIT_S_MAX,
 ) -> web.Application:
-    """The whole gateway as an application, ready to be listened with."""
+    """The whole gateway as an application, ready to be listened with. Commits wait ``wait_s`` for their outcome."""
     chance = chance or Chance()
     directory, journal = Directory(ports.tables), Journal(ports.tables)
     follows, tree = Follows(ports.tables), TreeReader(journal, Views(ports.tables))
     tokens = Tokens(keys.tokens, ports.clock)
     access = Access(directory, journal, ports.cache)
     limits = Limits(ports.cache, ports.clock)
-    commands = Commands(journal, ports.queues, ports.objects, ports.cache, ports.clock)
+    commands = Commands(journal, ports.queues, ports.objects, ports.cache, ports.clock, wait_s=wait_s)
     files = Files(tree, ports.objects, access)
     rooms = _Rooms(
         Accounts(

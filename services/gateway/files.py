@@ -10,6 +10,7 @@ from syncline.domain.errors import Refused
 from syncline.domain.facts import VersionRecord
 from syncline.domain.ids import is_id
 from syncline.domain.nodes import Kind, Node, Version
+from syncline.domain.paths import MAX_NAME_BYTES
 from syncline.messages import api as m
 from syncline.ports.objects import ObjectStore
 from syncline.serving.auth import Access
@@ -45,7 +46,7 @@ class Files:
         return node_state(node, path=await snapshot.path(node))
 
     async def children(self, call: Call, _body: Nothing) -> m.Children:
-        after, limit = call.text("after"), call.number("limit", CHILDREN_DEFAULT)
+        after, limit = _name_in_query(call), call.number("limit", CHILDREN_DEFAULT)
         snapshot = await self._snapshot(call)
         folder = await live_node(snapshot, call.id("node", "no-such-node"))
         if folder.kind is not Kind.FOLDER:
@@ -126,6 +127,13 @@ async def _version_page(
 
 def no_such_node() -> Refused:
     return Refused("no-such-node", "There is no such file or folder in this library.", status=404)
+
+
+def _name_in_query(call: Call) -> str:
+    after = call.text("after")
+    if len(after.encode()) > MAX_NAME_BYTES or "\0" in after:
+        raise Refused("invalid-query", "This is no name.", status=422, at="after")
+    return after
 
 
 def _require_file(node: Node) -> None:

@@ -27,19 +27,29 @@ POLL_S_MAX = 1.0
 class Commands:
     """The way of a command to metadata and of its outcome back."""
 
-    def __init__(self, journal: Journal, queues: Queues, objects: ObjectStore, cache: Cache, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        queues: Queues,
+        objects: ObjectStore,
+        cache: Cache,
+        clock: Clock,
+        *,
+        wait_s: float = WAIT_S_MAX,
+    ) -> None:
         self._journal = journal
         self._queues = queues
         self._objects = objects
         self._cache = cache
         self._clock = clock
+        self._wait_s = wait_s
 
-    async def submit(self, command: Command, *, wait_s: float = WAIT_S_MAX) -> Outcome | None:
-        """Send a command and wait; None when it is not decided within ``wait_s``. Repeating it is harmless."""
+    async def submit(self, command: Command) -> Outcome | None:
+        """Send a command and wait; None when it is not decided in time. Repeating it is harmless."""
         # Listening begins before sending, or a quick outcome would be missed.
         async with self._cache.subscribe(outcome_ready.channel(command.id)) as messages:
             await self._send(command)
-            return await self._wait(command.id, messages, wait_s)
+            return await self._wait(command.id, messages)
 
     async def outcome(self, command: str) -> Outcome | None:
         return await self._journal.outcome(command)
@@ -52,9 +62,9 @@ class Commands:
             wire = commit_changes.encode(CommitChanges(None, key))
         await self._queues.send(Queue.COMMITS, wire, group=command.library, dedup=command.id)
 
-    async def _wait(self, command: str, messages: AsyncIterator[bytes], wait_s: float) -> Outcome | None:
+    async def _wait(self, command: str, messages: AsyncIterator[bytes]) -> Outcome | None:
         listening = asyncio.create_task(_first_outcome(messages))
-        polling = asyncio.create_task(self._poll(command, wait_s))
+        polling = asyncio.create_task(self._poll(command))
         try:
             await asyncio.wait([listening, polling], return_when=asyncio.FIRST_COMPLETED)
             if listening.done() and (heard := listening.result()) is not None:
@@ -66,9 +76,9 @@ class Commands:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    async def _poll(self, command: str, wait_s: float) -> Outcome | None:
+    async def _poll(self, command: str) -> Outcome | None:
         """Look the outcome up, ever more rarely: what is right when the cache is away or a message was lost."""
-        until_ms = self._clock.now_ms() + int(wait_s * 1000)
+        until_ms = self._clock.now_ms() + int(self._wait_s * 1000)
         pause_s = POLL_FIRST_S
         while (left_s := (until_ms - self._clock.now_ms()) / 1000) > 0:
             await self._clock.sleep(min(pause_s, left_s))

@@ -27,6 +27,9 @@ PUBLIC_URL: web.AppKey[str] = web.AppKey("public_url", str)
 DRAINING: web.AppKey[asyncio.Event] = web.AppKey("draining", asyncio.Event)
 """Set when the service takes leave: requests that are held open should answer now."""
 
+REQUEST: web.RequestKey[str] = web.RequestKey("request", str)
+"""The request's id."""
+
 REQUEST_ID = "X-Request-Id"
 READY_CHECK_S_MAX = 3.0
 KEEPALIVE_S = 125.0  # longer than the load balancer's idle time-out (120 s), or it meets closed connections
@@ -101,7 +104,7 @@ def remote_address(request: web.Request) -> str:
 async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     given = request.headers.get(REQUEST_ID, "")
     request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    request["id"] = request_id
+    request[REQUEST] = request_id
     clear_context()
     bind_context(request=request_id)
     metrics = request.app[METRICS]
@@ -141,7 +144,7 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         allowed = None
         _log_problem(error, kind, status)
     response = problems.problem_response(
-        kind, status, detail, public_url=request.app[PUBLIC_URL], request=request["id"], facts=facts
+        kind, status, detail, public_url=request.app[PUBLIC_URL], request=request[REQUEST], facts=facts
     )
     if allowed:
         response.headers["Allow"] = allowed
