@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 
 from syncline.domain.attempt import Attempt, Verdict
 from syncline.domain.commands import CopyVersion, Permit
 from syncline.domain.commits import Status
 from syncline.domain.errors import Broken, Refused
-from syncline.domain.facts import VersionRecord, ancestors, is_live
+from syncline.domain.facts import VersionRecord, is_live, removal_of
 from syncline.domain.nodes import Author, Kind, Location, Node, Place, Version
 from syncline.domain.paths import clean_name
-from syncline.domain.placing import placer_in, standing_folder
+from syncline.domain.placing import known_folder, placer_in, standing_folder
 from syncline.domain.seeing import SERVICE, came_later, knew, same_bytes, same_content
 
 
@@ -116,6 +115,9 @@ def _update(attempt: Attempt, wish: Wish, node: Node) -> Verdict:
 def _place_new(attempt: Attempt, wish: Wish) -> Verdict:
     """Rules 2 to 4, 8 and 9: a new file."""
     name = clean_name(wish.name)
+    asked = known_folder(attempt, wish.parent)
+    if _gave_up(attempt, wish, asked):
+        return _bury(attempt, wish, Place(asked.id, name))
     folder = standing_folder(attempt, wish.parent)
     placer = placer_in(attempt, folder, wish.parent, wish.version.author)
     taker = attempt.taker(folder.id, name)
@@ -124,7 +126,9 @@ def _place_new(attempt: Attempt, wish: Wish) -> Verdict:
         return Verdict(Status.APPLIED, wish.node, wish.version.id)
     if same_bytes(taker.version, wish.version):
         return _same_already(attempt, wish, taker)
-    if taker.version is not None and came_later(taker.version.author, wish.version.author):
+    if taker.version is not None and all(
+        came_later(author, wish.version.author) for author in (taker.version.author, taker.placer)
+    ):
         return _make_history(attempt, wish, taker)
     return _make_sibling(attempt, wish, Place(folder.id, name), placer, taker)
 
@@ -132,9 +136,7 @@ def _place_new(attempt: Attempt, wish: Wish) -> Verdict:
 def _bring_back(attempt: Attempt, wish: Wish, node: Node) -> Verdict:
     """Rules 4, 5 and 9: a version for a file that is gone brings it back, unless its own device came later."""
     draft, version = attempt.draft, wish.version
-    above = [folder for folder in chain([node], ancestors(draft, node)) if folder.removed]
-    later = [_current(node).author, *(gone.author for gone in above)]
-    if any(came_later(author, version.author) for author in later):
+    if came_later(_current(node).author, version.author) or _gave_up(attempt, wish, node):
         return _make_history(attempt, wish, node)
     folder = standing_folder(attempt, node.parent)
     taker = attempt.taker(folder.id, node.name, node.id)
@@ -144,6 +146,23 @@ def _bring_back(attempt: Attempt, wish: Wish, node: Node) -> Verdict:
     placed = draft.place(node, place, version.author, SERVICE)
     draft.update(placed, version)
     return Verdict(Status.APPLIED if taker is None else Status.CONFLICT, node.id, version.id)
+
+
+def _gave_up(attempt: Attempt, wish: Wish, node: Node) -> bool:
+    """Rule 4: whether what made the node dead was done by the version's own device later on."""
+    removal = removal_of(attempt.draft, node)
+    return removal is not None and came_later(removal.author, wish.version.author)
+
+
+def _bury(attempt: Attempt, wish: Wish, place: Place) -> Verdict:
+    """Rule 4 for a new file whose folder its device has removed since: it is kept as one that was removed with it."""
+    draft = attempt.draft
+    folder = draft.known(place.parent)
+    removal = removal_of(draft, folder)
+    assert removal is not None
+    node = draft.add_file(wish.node, place, wish.version, SERVICE)
+    draft.remove(node, removal.author)
+    return Verdict(Status.LATE, node.id, wish.version.id)
 
 
 def _make_current(attempt: Attempt, wish: Wish, node: Node) -> Verdict:

@@ -48,6 +48,7 @@ class Attempt:
     stays: frozenset[str]
     departures: dict[str, int]  # node → the last request that moves or removes it
     index: int = 0  # the request being worked on
+    unmoved: set[str] = field(default_factory=set)  # nodes that the command could not move where it wanted them
     _meant: dict[str, str] = field(default_factory=dict)
     _stand_ins: dict[str, str] = field(default_factory=dict)
 

@@ -84,6 +84,8 @@ def _judge_all(attempt: Attempt, command: Command, landed: Landed) -> list[Verdi
             postponed.append((index, request))
         else:
             verdicts[index] = _judge(attempt, request, landed)
+            if isinstance(request, Move) and verdicts[index].status is Status.REFUSED:
+                attempt.unmoved.add(attempt.meant(request.node))
     for index, request in sorted(postponed, key=lambda item: -_depth(attempt, item[1].node)):
         verdicts[index] = _judge(attempt, request, landed)
     return [verdicts[index] for index in range(len(command.requests))]

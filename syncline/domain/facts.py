@@ -130,6 +130,12 @@ def is_live(facts: Facts, node: Node) -> bool:
     return not node.removed and not any(folder.removed for folder in ancestors(facts, node))
 
 
+def removal_of(facts: Facts, node: Node) -> Node | None:
+    """What made a node dead: the one that was removed first among itself and the folders above; None when it lives."""
+    removed = [above for above in (node, *ancestors(facts, node)) if above.removed]
+    return min(removed, key=lambda above: above.seq, default=None)
+
+
 def path_of(facts: Facts, node: Node) -> str:
     """The path of a node, where it is or was; "" for the root."""
     names = [folder.name for folder in ancestors(facts, node)]

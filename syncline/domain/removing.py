@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from syncline.domain.attempt import Attempt, Verdict
 from syncline.domain.commands import Remove
@@ -51,8 +51,12 @@ def _remove_held(attempt: Attempt, folder: Node, base_seq: int) -> Verdict:
     changed = draft.changed_since(base_seq)
     if changed is None:
         raise Refused("base-too-old", "Too much has happened since; fetch the changes and remove it again.")
-    news = sorted((node for node in changed if unseen(node, base_seq, attempt.author)), key=lambda node: node.id)
-    staying = _topmost(draft, folder, news)
+    news = {node.id: node for node in changed if unseen(node, base_seq, attempt.author)}
+    for node_id in attempt.unmoved:  # its device wanted it out of here: it is no part of what it gives up
+        node = draft.node(node_id)
+        if node is not None:
+            news[node_id] = node
+    staying = _topmost(draft, folder, dict(sorted(news.items())))
     draft.remove(folder, attempt.author)
     for node in staying:
         parent = standing_folder(attempt, node.parent)
@@ -63,18 +67,17 @@ def _remove_held(attempt: Attempt, folder: Node, base_seq: int) -> Verdict:
     return Verdict(Status.APPLIED, folder.id)
 
 
-def _topmost(draft: Draft, folder: Node, news: Iterable[Node]) -> list[Node]:
+def _topmost(draft: Draft, folder: Node, news: Mapping[str, Node]) -> list[Node]:
     """Of the new nodes, those that live below the folder and below no other new one: they stay as a whole."""
-    news_by_id = {node.id: node for node in news}
     topmost: dict[str, Node] = {}
-    for node in news_by_id.values():
+    for node in news.values():
         if node.id == folder.id or not is_live(draft, node):
             continue
         way_up = [node.id]
         for above in ancestors(draft, node):
             if above.id == folder.id:
-                top = [node_id for node_id in way_up if node_id in news_by_id][-1]
-                topmost[top] = news_by_id[top]
+                top = [node_id for node_id in way_up if node_id in news][-1]
+                topmost[top] = news[top]
                 break
             way_up.append(above.id)
     return list(topmost.values())
