@@ -168,7 +168,7 @@ class TestLargeCommits:
     async def test_one_in_several_rows_is_read_whole(self, neighbours: int):
         tables = MemoryTables()
         journal = await a_journal(1, tables)
-        large = commit_of(2, changes=5_000)
+        large = commit_of(2, changes=6_000)
         assert len(pack(large)) > 2 * PART_BYTES_MAX
         await add(journal, large)
         for seq in range(3, neighbours + 3):
@@ -182,7 +182,7 @@ class TestLargeCommits:
     async def test_a_missing_part_is_no_short_commit(self, neighbours: int):
         tables = MemoryTables()
         journal = await a_journal(1, tables)
-        await add(journal, commit_of(2, changes=5_000))
+        await add(journal, commit_of(2, changes=6_000))
         for seq in range(3, neighbours + 3):
             await add(journal, commit_of(seq))
         key = commit_key(LIBRARY, 2)
