@@ -17,7 +17,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from aiobotocore.session import get_session
 from botocore.config import Config
@@ -55,16 +55,13 @@ class EmbeddedStack:
         """The access key that `service` runs on."""
         return service_key(self.place, service)
 
-    def aws(self, api: str, key: AccessKey, token: str | None = None) -> Any:
+    def aws(self, api: str, key: AccessKey, token: str | None = None, config: Config | None = None) -> Any:
         """A context manager that opens a client of the local AWS."""
-        return aws_client(self.place, api, key, token)
+        return aws_client(self.place, api, key, token, config)
 
     def mails(self) -> list[EmailMessage]:
         """The mail sent so far, oldest first."""
-        return [
-            cast(EmailMessage, message_from_bytes(path.read_bytes(), policy=default))
-            for path in sorted(self.place.mail.glob("*.eml"))
-        ]
+        return [message_from_bytes(path.read_bytes(), policy=default) for path in sorted(self.place.mail.glob("*.eml"))]
 
     def wait_ready(self) -> None:
         """Wait until all services are ready. Raises AssertionError when the stack ended instead."""
@@ -77,7 +74,7 @@ def service_key(place: Place, service: str) -> AccessKey:
     return AccessKey(kept[service]["id"], kept[service]["secret"])
 
 
-def aws_client(place: Place, api: str, key: AccessKey, token: str | None = None) -> Any:
+def aws_client(place: Place, api: str, key: AccessKey, token: str | None = None, config: Config | None = None) -> Any:
     return get_session().create_client(
         api,
         region_name=aws.REGION,
@@ -85,7 +82,7 @@ def aws_client(place: Place, api: str, key: AccessKey, token: str | None = None)
         aws_access_key_id=key.id,
         aws_secret_access_key=key.secret,
         aws_session_token=token,
-        config=Config(retries={"total_max_attempts": 1}),
+        config=Config(retries={"total_max_attempts": 1}).merge(config or Config()),
     )
 
 
