@@ -146,6 +146,8 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     response = problems.problem_response(
         kind, status, detail, public_url=request.app[PUBLIC_URL], request=request[REQUEST], facts=facts
     )
+    if request.content.exception() is not None:
+        response.force_close()  # where the next request would begin is anybody's guess
     if allowed:
         response.headers["Allow"] = allowed
     return response
