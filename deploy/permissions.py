@@ -1,8 +1,7 @@
 """Who may do what: least-privilege policies of the services, the clients' role and the queues.
 
 Policies are IAM policy documents as plain dictionaries. Actions are those AWS authorizes: a
-`TransactWriteItems` needs the permission of each item's action, `HeadObject` needs `s3:GetObject`,
-and the SQS batch calls need the permission of the single one.
+`TransactWriteItems` needs the permission of each item's action, and `HeadObject` needs `s3:GetObject`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,15 @@ _WRITE_ROWS = (
     "dynamodb:ConditionCheckItem",
 )
 _FIND_QUEUE = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
-_CONSUME = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+# On AWS the batch calls need the single call's permission; the local AWS asks for one in their own name.
+_SEND = ("sqs:SendMessage", "sqs:SendMessageBatch")
+_CONSUME = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:DeleteMessageBatch",
+    "sqs:ChangeMessageVisibility",
+    "sqs:ChangeMessageVisibilityBatch",
+)
 _READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
 _UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 _BYTES = ("objects/", "direct/")
@@ -102,7 +109,7 @@ def _gateway(names: Names) -> list[Statement]:
         _rows("WriteHeads", names, ("journal",), _WRITE_ROWS, keys=("head#*",)),
         _allow("KeepLargeCommands", ("s3:PutObject", *_READ_OBJECTS), [names.objects_arn("commands/")]),
         _allow("SignDownloads", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
-        _allow("SendCommits", ("sqs:SendMessage", *_FIND_QUEUE), [names.queue_arn("commits")]),
+        _allow("SendCommits", (*_SEND, *_FIND_QUEUE), [names.queue_arn("commits")]),
         _allow("IssueCredentials", ("sts:AssumeRole",), [names.client_role_arn]),
     ]
 
@@ -117,7 +124,7 @@ def _metadata(names: Names) -> list[Statement]:
         _allow("KeepLargeCommands", ("s3:PutObject",), [names.objects_arn("commands/")]),
         # Without it a missing object answers 403 instead of 404; the sweep lists what landed.
         _allow("ListObjects", ("s3:ListBucket",), [names.bucket_arn]),
-        _consume(names, queues, also=("sqs:SendMessage",)),
+        _consume(names, queues, also=_SEND),
         _allow("Publish", ("sns:Publish",), [names.topic_arn]),
     ]
 
@@ -165,7 +172,7 @@ def _consume_topic(names: Names, queue: str) -> list[Statement]:
     return [
         _consume(names, (queue,)),
         # A message that can never succeed is set aside with its reason.
-        _allow("SetAside", ("sqs:SendMessage",), [names.dead_queue_arn(queue)]),
+        _allow("SetAside", _SEND, [names.dead_queue_arn(queue)]),
     ]
 
 

@@ -174,9 +174,7 @@ async def serve() -> None:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    app = Gate(
-        MailToFiles(VersionReads(ministack), Path(os.environ[MAIL_DIR])), extract_access_key_id
-    )
+    app = Gate(MailToFiles(VersionReads(ministack), Path(os.environ[MAIL_DIR])), extract_access_key_id)
 
     async def stopped() -> None:
         await stop.wait()

@@ -61,7 +61,7 @@ class Person:
         """Run `syncline WORDS --json`; what it printed. Raises CannotStart if it did not succeed."""
         outcome = await self.tries(*words)
         if outcome.status != 0:
-            said = outcome.errors.strip() or f"exit status {outcome.status}"
+            said = _detail(outcome.errors) or f"exit status {outcome.status}"
             raise CannotStart(f"syncline {' '.join(words)} (as {self.name}): {said}")
         return outcome.document
 
@@ -191,6 +191,14 @@ def _near(path: Path) -> Path:
     """The path as one would type it here."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _detail(errors: str) -> str:
+    """What went wrong, from the problem that --json prints."""
+    try:
+        return str(json.loads(errors)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return errors.strip()
 
 
 def _document(out: bytes) -> Any:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from deploy.definition import SERVICES
+
 LOG_BYTES_MAX = 5 * 2**20
 LOG_FILES_MAX = 3
 NAME_WIDTH = 8
@@ -17,9 +19,11 @@ VALUE_CHARACTERS_MAX = 200
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _LEVEL_WORD = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 _LEVEL_WORD_WITHIN = 60
-# Valkey marks its farewell and its advice for production as warnings; neither is one here.
+# Valkey marks its farewell and its advice for production as warnings; neither concerns anyone here.
 _VALKEY = re.compile(r"^\d+:[A-Z] ")
-_OWN_PLACE = ("time", "timestamp", "level", "service", "event", "logger")
+_OWN_PLACE = ("time", "timestamp", "level", "service", "event")
+# Ids that join lines when something is looked into: in the files, not on the terminal.
+_IN_FILES_ONLY = ("request", "account", "device", "logger")
 _COLOURS = {"warning": "33", "error": "31", "critical": "31;1"}
 
 
@@ -78,12 +82,13 @@ def readable(program: str, line: str, now: datetime) -> tuple[str, str]:
     """
     fields = _fields(line)
     if fields is None:
-        level = _plain_level(line)
+        level = _plain_level(program, line)
         return level, f"{now:%H:%M:%S} {program:<{NAME_WIDTH}} {level:<7}  {line}"
     level = str(fields.get("level", "info")).lower()
     level = level if level in LEVELS else "info"
     clock = str(fields.get("time") or fields.get("timestamp") or now.isoformat())[11:19]
-    rest = "  ".join(f"{key}={_short(value)}" for key, value in fields.items() if key not in _OWN_PLACE)
+    shown = {key: value for key, value in fields.items() if key not in (*_OWN_PLACE, *_IN_FILES_ONLY)}
+    rest = "  ".join(f"{key}={_short(value)}" for key, value in shown.items())
     service = str(fields.get("service", program))
     text = f"{clock} {service:<{NAME_WIDTH}} {level:<7}  {fields.get('event', '')}  {rest}"
     return level, text.rstrip()
@@ -99,11 +104,12 @@ def _fields(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _plain_level(line: str) -> str:
-    if line.startswith("Traceback "):
+def _plain_level(program: str, line: str) -> str:
+    # A service logs JSON; what else it prints is its last words.
+    if program in SERVICES or line.startswith("Traceback "):
         return "warning"
     if _VALKEY.match(line):
-        return "info"
+        return "debug"
     found = _LEVEL_WORD.search(line, 0, _LEVEL_WORD_WITHIN)
     return found.group(1).lower() if found else "info"
 
