@@ -30,6 +30,7 @@ from syncline.aws import Aws, Settings, connect
 VISIBILITY_S = 2
 UPLOADS_DELAY_S = 2
 START_S = 60
+STOP_S = 60
 TESTER = "conformance"
 
 
@@ -81,7 +82,14 @@ class LocalAws:
 def local_aws(folder: Path) -> Iterator[LocalAws]:
     place = Place(folder, Ports(*_free_ports(len(PORTS))))
     place.make()
-    with (folder / "aws.log").open("wb") as log:
+    with aws_process(place):
+        yield asyncio.run(_provisioned(place))
+
+
+@contextmanager
+def aws_process(place: Place) -> Iterator[None]:
+    """The local AWS as a process, from ready until it has stopped and saved its state."""
+    with (place.logs / "aws.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "deploy.local.aws_server"],
             env=aws.environment(place),
@@ -89,11 +97,14 @@ def local_aws(folder: Path) -> Iterator[LocalAws]:
             stderr=log,
         )
         try:
-            _wait_until_ready(place, process, folder / "aws.log")
-            yield asyncio.run(_provisioned(place))
+            _wait_until_ready(place, process, place.logs / "aws.log")
+            yield
         finally:
-            process.kill()
-            process.wait()
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            finally:
+                process.kill()
 
 
 async def _provisioned(place: Place) -> LocalAws:

@@ -7,7 +7,10 @@ import asyncio
 import base64
 import hashlib
 import io
+import re
+import time
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -15,6 +18,7 @@ import pytest_asyncio
 from botocore.exceptions import ClientError
 
 from deploy.local.aws import AccessKey
+from tests.conformance.local_aws import TESTER, aws_process, local_aws
 
 pytestmark = pytest.mark.aws
 
@@ -91,7 +95,8 @@ def put(s3, bucket, key, body=b"bytes", **more):
 
 async def test_a_writer_puts_under_its_grant_and_reads_its_library(writer, bucket, theirs, unique):
     answer = await put(writer, bucket, MINE + unique, IfNoneMatch="*", Metadata={"permit": "p"})
-    assert answer["ChecksumSHA256"] == sha256(b"bytes")
+    head = await writer.head_object(Bucket=bucket, Key=MINE + unique, ChecksumMode="ENABLED")
+    assert head["ChecksumSHA256"] == sha256(b"bytes")
     got = await writer.get_object(Bucket=bucket, Key=MINE + unique, VersionId=answer["VersionId"])
     assert await got["Body"].read() == b"bytes"
     key = "objects/lib-a/grant-2/theirs"
@@ -213,7 +218,8 @@ async def test_a_forged_or_changed_key_opens_nothing(stack, bucket, theirs):
     ]
     for key_id, secret, session in wrong:
         async with stack.client("s3", AccessKey(key_id, secret), session) as s3:
-            assert await refused(s3.get_object(Bucket=bucket, Key="objects/lib-a/grant-2/theirs"))
+            with pytest.raises(ClientError, match=r"InvalidToken|InvalidAccessKeyId|SignatureDoesNotMatch"):
+                await s3.get_object(Bucket=bucket, Key="objects/lib-a/grant-2/theirs")
     url = f"{stack.place.aws_url}/{bucket}/objects/lib-a/grant-2/theirs"
     async with aiohttp.ClientSession() as nobody:
         for call in (nobody.get(url), nobody.put(url, data=b"x"), nobody.delete(url)):
@@ -278,3 +284,35 @@ async def test_after_its_end_a_signed_url_opens_nothing(stack, connected, unique
     await asyncio.sleep(2.1)
     async with aiohttp.ClientSession() as late, late.get(url) as response:
         assert response.status == 403
+
+
+def put_expiry_into_the_past(state: Path) -> None:
+    """Change what the stopped local AWS has saved: every session ended a minute ago."""
+    (file,) = state.rglob("sts.json")
+    saved = file.read_text()
+    changed = re.sub(r'("Expiration": ?)[0-9.]+', rf"\g<1>{time.time() - 60}", saved)
+    assert changed != saved
+    file.write_text(changed)
+
+
+def test_after_its_end_a_credential_opens_nothing(tmp_path):
+    async def read_and_write(stack, credential):
+        async with s3_with(stack, credential) as s3:
+            bucket = stack.definition.names.bucket
+            await put(s3, bucket, f"{MINE}{time.time_ns()}")
+            await s3.get_object(Bucket=bucket, Key="objects/lib-a/read")
+
+    async def prepared(stack):
+        async with stack.connect(TESTER) as tester:
+            await tester.objects.put("objects/lib-a/read", b"x")
+        credential = await issued(stack)
+        await read_and_write(stack, credential)
+        return credential
+
+    with local_aws(tmp_path) as stack:
+        credential = asyncio.run(prepared(stack))
+    with aws_process(stack.place):  # a restart alone ends no credential
+        asyncio.run(read_and_write(stack, credential))
+    put_expiry_into_the_past(stack.place.aws_state)
+    with aws_process(stack.place), pytest.raises(ClientError, match="ExpiredToken"):
+        asyncio.run(read_and_write(stack, credential))
