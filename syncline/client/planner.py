@@ -116,6 +116,7 @@ class _Planner:
                 self._content(base, entry, remote)
 
     def _removed_there(self, base: BaseNode, entry: LocalEntry) -> None:
+        self._follow(base, entry)
         if base.kind is Kind.FILE and entry.content != base.content:
             self._send(entry, node=base.node, base_version=base.version)  # the newer content wins over the removal
         else:
@@ -130,8 +131,22 @@ class _Planner:
         if here != agreed and there == agreed and not self._would_cycle(base.node, here[0]):
             moved = msgspec.structs.replace(base, parent=here[0], name=here[1], local_name=entry.local_name)
             self.moves_out.append(SendMove(moved, self.remote.seq, entry.path))
-        else:
+        elif self._follow(base, entry):
             self.moves_in[base.node] = there
+
+    def _follow(self, base: BaseNode, entry: LocalEntry) -> bool:
+        """Let the base say where the node lies on this disk, since the library is not told of that move.
+
+        False when that is a folder which the library does not have yet: then nothing can be moved before it does.
+        """
+        parent = self._parent_id(entry)
+        if base.node in self.matched.aside:
+            return True
+        if parent != self.given.root and parent not in self.matched.base:
+            return False
+        followed = msgspec.structs.replace(base, parent=parent, name=entry.name, local_name=entry.local_name)
+        self.matched.base[base.node] = followed
+        return True
 
     def _content(self, base: BaseNode, entry: LocalEntry, remote: RemoteNode) -> None:
         if entry.content == remote.content:

@@ -6,39 +6,16 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from syncline.client.api import Api
 from syncline.client.cli.output import name_text
+from syncline.client.cli.parcels import Gathered, Parcel
 from syncline.client.cli.remote import RemotePath, look_up
 from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind
 from syncline.domain.paths import clean_name, clean_path, join_path
 from syncline.messages.api import Library
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """One local file and where it goes: ``folder`` is a path in the library, "" the root."""
-
-    source: Path
-    folder: str
-    name: str
-    size_bytes: int
-
-    @property
-    def path(self) -> str:
-        return join_path(self.folder, self.name)
-
-
-@dataclass
-class Gathered:
-    """Everything one ``put`` is about. ``folders`` come before what is in them; ``left`` is (path, why)."""
-
-    parcels: list[Parcel] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    left: list[tuple[str, str]] = field(default_factory=list)
 
 
 async def gather(
@@ -59,10 +36,10 @@ async def gather(
             whole = len(sources) == 1 and not target.into
             _walk(source, target.path if whole else join_path(target.path, name), gathered)
         elif each_into:
-            _add(gathered, source, target.path, name)
+            _add_named(gathered, source, target.path, name)
         else:
             folder, _, name = target.path.rpartition("/")
-            _add(gathered, source, folder, name)
+            _add_named(gathered, source, folder, name)
     _check_twice(gathered)
     return gathered
 
@@ -108,6 +85,13 @@ def _clean(name: str, folder: str, path: Path, gathered: Gathered) -> str | None
 
 def _add(gathered: Gathered, source: Path, folder: str, name: str) -> None:
     gathered.parcels.append(Parcel(source, folder, name, source.stat().st_size))
+
+
+def _add_named(gathered: Gathered, source: Path, folder: str, name: str) -> None:
+    """A file that was named on the command line: then a link to it means the file."""
+    if not source.is_file():
+        raise Refused("not-a-file", f"{source} is neither a file nor a folder; nothing sent.", status=409)
+    _add(gathered, Path(os.path.realpath(source)), folder, name)
 
 
 def _check_twice(gathered: Gathered) -> None:

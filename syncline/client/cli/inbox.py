@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,17 +11,17 @@ from pathlib import Path
 from syncline.client.api import Api
 from syncline.client.cli.exits import Exit, exit_of
 from syncline.client.cli.failures import problem_of
+from syncline.client.cli.fetcher import Fetcher, Here, found_here
 from syncline.client.cli.output import Answer, counted, name_text, size_text
 from syncline.client.cli.remote import children_of, versions_of
-from syncline.client.courier import Courier
-from syncline.domain.checksums import Hasher
 from syncline.domain.errors import Refused, SynclineError, Temporary
 from syncline.domain.nodes import Kind
 from syncline.domain.paths import clean_name
 from syncline.messages.api import Library, NodeState, VersionState
 
-AT_ONCE = 8
-READ_BYTES = 1024 * 1024
+FOLDERS_AT_ONCE = 8
+FILES_AT_ONCE = 64
+"""Files that are looked at or wait for their lane; the rest is not started."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,16 @@ class Listing:
 class Inbox:
     """Fetches files of one library. ``force``: also over content that the library does not have."""
 
-    def __init__(self, api: Api, courier: Courier, library: Library, *, force: bool) -> None:
+    def __init__(self, api: Api, fetcher: Fetcher, library: Library, *, force: bool) -> None:
         self._api = api
-        self._courier = courier
+        self._fetcher = fetcher
         self._library = library
         self._force = force
 
     async def fetch_file(self, wanted: Wanted) -> Answer:
         """Raises ``Refused("would-be-lost")`` when the file here holds what the library does not."""
         await asyncio.to_thread(wanted.target.parent.mkdir, parents=True, exist_ok=True)
+        self._fetcher.expect([wanted.version])
         fetched = await self._fetch(wanted)
         shown = name_text(str(wanted.target))
         size = size_text(wanted.version.size_bytes)
@@ -89,7 +89,7 @@ class Inbox:
     async def _list(self, folder: NodeState, target: Path) -> Listing:
         """Walks the folders of the library, level by level."""
         listing = Listing()
-        gate = asyncio.Semaphore(AT_ONCE)
+        gate = asyncio.Semaphore(FOLDERS_AT_ONCE)
 
         async def children(node: NodeState) -> list[NodeState]:
             async with gate:
@@ -113,7 +113,8 @@ class Inbox:
 
     async def _fetch_all(self, files: Sequence[Wanted]) -> list[Came]:
         """One answer per file. Once the service cannot be reached the rest is not tried."""
-        gate = asyncio.Semaphore(AT_ONCE)
+        self._fetcher.expect([wanted.version for wanted in files])
+        gate = asyncio.Semaphore(FILES_AT_ONCE)
         stopped: Exception | None = None
 
         async def fetch(wanted: Wanted) -> Came:
@@ -134,20 +135,20 @@ class Inbox:
 
     async def _fetch(self, wanted: Wanted) -> bool:
         """Whether it had to be fetched."""
-        here = await asyncio.to_thread(_content_here, wanted.target)
-        if here == (wanted.version.size_bytes, wanted.version.checksum):
+        here = await asyncio.to_thread(found_here, wanted.target)
+        if here is not None and _same(here, wanted.version):
             return False
         if here is not None and not self._force and not await self._has_version(wanted.node, here):
             detail = (
                 f"{name_text(str(wanted.target))} holds something that is no version of {name_text(wanted.node.name)}"
             )
             raise Refused("would-be-lost", f"{detail}; it stays. Put it first, or --force replaces it.", status=409)
-        await self._courier.get(self._library.id, wanted.version, wanted.target, overwrite=here is not None)
+        await self._fetcher.fetch(wanted.version, wanted.target, replaces=here)
         return True
 
-    async def _has_version(self, node: NodeState, content: tuple[int, str]) -> bool:
+    async def _has_version(self, node: NodeState, here: Here) -> bool:
         async for version in versions_of(self._api, self._library, node):
-            if (version.size_bytes, version.checksum) == content:
+            if _same(here, version):
                 return True
         return False
 
@@ -162,19 +163,8 @@ def _path_here(folder: Path, child: NodeState, listing: Listing) -> Path | None:
     return folder / child.name
 
 
-def _content_here(target: Path) -> tuple[int, str] | None:
-    """(size, checksum) of the file at a path, None when there is nothing. Raises ``Refused("not-a-file")``."""
-    try:
-        found = target.lstat()
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        raise Refused("not-a-file", f"{name_text(str(target))} is no ordinary file; it stays as it is.", status=409)
-    hasher = Hasher(found.st_size)
-    with target.open("rb") as file:
-        while piece := file.read(READ_BYTES):
-            hasher.update(piece)
-    return found.st_size, hasher.checksum()
+def _same(here: Here, version: VersionState) -> bool:
+    return (here.content.size_bytes, here.content.checksum) == (version.size_bytes, version.checksum)
 
 
 def _make_folders(folders: Sequence[Path]) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -15,56 +13,52 @@ from syncline.client.cli.calling import Answer, Call
 from syncline.client.cli.committing import next_counter
 from syncline.client.cli.exits import Exit, exit_of
 from syncline.client.cli.failures import problem_of
-from syncline.client.cli.gathering import Gathered, Parcel
 from syncline.client.cli.new_folders import NewFolders
-from syncline.client.cli.outcomes import GOOD, complaint
+from syncline.client.cli.outcomes import complaint
 from syncline.client.cli.output import counted, name_text, size_text
+from syncline.client.cli.parcels import Gathered, Order, Parcel, Receipt
 from syncline.client.cli.remote import RemotePath, children_of, look_up
-from syncline.client.courier import Courier
+from syncline.client.cli.sender import Sender
 from syncline.domain.commands import MAX_REQUESTS
 from syncline.domain.commits import Status
-from syncline.domain.errors import Refused, SynclineError, Temporary
+from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind
 from syncline.domain.paths import join_path
-from syncline.messages.api import CommitBody, Library, NodeState, ResultState
+from syncline.messages.api import CommitBody, Library, NodeState
 
-AT_ONCE = 8
 LOOKED_UP_MAX = 4
 """With more files than this for one folder, the folder is listed instead of asking for each."""
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of one parcel: a result, or an error."""
-
-    parcel: Parcel
-    result: ResultState | None = None
-    error: Exception | None = None
-
-    @property
-    def good(self) -> bool:
-        return self.result is not None and self.result.status in GOOD
 
 
 class Outbox:
     """Sends what was gathered, several files at once."""
 
-    def __init__(self, call: Call, api: Api, courier: Courier, library: Library, written: str) -> None:
+    def __init__(self, call: Call, api: Api, sender: Sender, library: Library, written: str) -> None:
         self._call = call
         self._api = api
-        self._courier = courier
+        self._sender = sender
         self._library = library
         self._written = written
 
     async def send(self, gathered: Gathered) -> Answer:
-        """Make the folders, send the files, and tell. Raises the error when nothing at all could be done."""
+        """Make the folders, send the files, and tell. Raises the error when the only file could not be sent."""
         made, folders = await self._make_folders(gathered)
         there = await self._what_is_there(gathered, folders)
-        receipts = await self._send_all(gathered.parcels, folders, there)
-        failed = [receipt.error for receipt in receipts if receipt.error is not None]
-        if failed and len(failed) == len(receipts) == 1:
-            raise failed[0]
+        orders, refused = [], []
+        for parcel in gathered.parcels:
+            node = there.get(parcel.path)
+            if node is not None and node.kind is Kind.FOLDER:
+                refused.append(Receipt(parcel, error=self._is_a_folder(parcel)))
+            else:
+                orders.append(Order(parcel, folders[parcel.folder], node))
+        receipts = [*refused, *await self._sender.send(orders)]
+        if len(receipts) == 1 and not gathered.left and (error := receipts[0].error) is not None:
+            raise error
         return self._answer(gathered, made, receipts)
+
+    def _is_a_folder(self, parcel: Parcel) -> Refused:
+        detail = f"{name_text(f'{self._written}:{parcel.path}')} is a folder; send the file under another name."
+        return Refused("not-a-file", detail, status=409)
 
     async def _make_folders(self, gathered: Gathered) -> tuple[list[str], dict[str, str]]:
         """(paths made, ids by path) of all folders that files go to."""
@@ -94,35 +88,6 @@ class Outbox:
                     there |= {parcel.path: node} if node is not None else {}
         return there
 
-    async def _send_all(
-        self, parcels: Sequence[Parcel], folders: dict[str, str], there: dict[str, NodeState]
-    ) -> list[Receipt]:
-        """One receipt per parcel. Once the service cannot be reached the rest is not tried."""
-        gate = asyncio.Semaphore(AT_ONCE)
-        stopped: SynclineError | None = None
-
-        async def send(parcel: Parcel) -> Receipt:
-            nonlocal stopped
-            async with gate:
-                if stopped is not None:
-                    return Receipt(parcel, error=stopped)
-                try:
-                    return Receipt(parcel, await self._send(parcel, folders[parcel.folder], there.get(parcel.path)))
-                except (SynclineError, OSError) as error:
-                    if isinstance(error, Temporary) or (isinstance(error, Refused) and error.status == 401):
-                        stopped = error
-                    return Receipt(parcel, error=error)
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(send(parcel)) for parcel in parcels]
-        return [task.result() for task in tasks]
-
-    async def _send(self, parcel: Parcel, parent: str, there: NodeState | None) -> ResultState:
-        if there is not None and there.kind is Kind.FOLDER:
-            detail = f"{name_text(f'{self._written}:{parcel.path}')} is a folder; send the file under another name."
-            raise Refused("not-a-file", detail, status=409)
-        return await self._courier.put(self._library.id, parcel.source, parent=parent, name=parcel.name, replaces=there)
-
     def _answer(self, gathered: Gathered, made: list[str], receipts: list[Receipt]) -> Answer:
         good = [receipt for receipt in receipts if receipt.good]
         complaints = [self._complaint(receipt) for receipt in receipts if not receipt.good]
@@ -133,7 +98,13 @@ class Outbox:
             "files": [self._document(receipt) for receipt in receipts],
             "left_out": [{"path": path, "reason": why} for path, why in gathered.left],
         }
-        return Answer(document, self._text(made, good), _exit(receipts), chatty=True, complaints=complaints)
+        return Answer(
+            document,
+            self._text(made, good),
+            _exit(receipts, left=len(gathered.left)),
+            chatty=True,
+            complaints=complaints,
+        )
 
     def _text(self, made: list[str], good: list[Receipt]) -> str:
         sent = [one for one in good if one.result is not None and one.result.status is Status.APPLIED]
@@ -170,11 +141,10 @@ class Outbox:
         return told | {"problem": problem_of(receipt.error)}
 
 
-def _exit(receipts: Sequence[Receipt]) -> Exit:
-    """OK when all is well, 5 when some is, else what the first error says."""
+def _exit(receipts: Sequence[Receipt], *, left: int) -> Exit:
+    """OK when all is well, 5 when some is, else what the worst error says."""
     if all(receipt.good for receipt in receipts):
-        return Exit.OK
-    took_effect = any(one.result is not None and one.result.status is not Status.REFUSED for one in receipts)
-    if took_effect:
+        return Exit.PARTLY if left else Exit.OK
+    if any(one.result is not None and one.result.status is not Status.REFUSED for one in receipts):
         return Exit.PARTLY
     return max((exit_of(one.error) for one in receipts if one.error is not None), default=Exit.REFUSED)

@@ -12,10 +12,11 @@ import click
 
 from syncline.client.cli.bars import progress
 from syncline.client.cli.calling import Answer, Call, command
+from syncline.client.cli.fetcher import Fetcher
 from syncline.client.cli.inbox import Inbox, Wanted
 from syncline.client.cli.output import name_text
 from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library, find_node, version_of
-from syncline.client.courier import Courier
+from syncline.client.engine import over_http
 from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind
 from syncline.messages.api import Library, NodeState
@@ -51,18 +52,15 @@ async def get(call: Call, path: RemotePath, local: str, recursive: bool, version
         node = await find_node(api, library, path)
         _check(path, node, local, recursive=recursive, version=version, json=call.json)
         with progress(call) as bars:
-            courier = Courier(api, progress=bars)
-            try:
-                inbox = Inbox(api, courier, library, force=force)
-                if node.kind is Kind.FOLDER:
-                    return await inbox.fetch_folder(node, _folder_here(local, node, library))
-                wanted = Wanted(node, await version_of(api, library, node, version), _file_here(local, node))
-                if local != STDOUT:
-                    return await inbox.fetch_file(wanted)
-                await _to_stdout(courier, library, wanted)
-                return None
-            finally:
-                await courier.close()
+            fetcher = Fetcher(api, library.id, over_http(api, bars), bars)
+            inbox = Inbox(api, fetcher, library, force=force)
+            if node.kind is Kind.FOLDER:
+                return await inbox.fetch_folder(node, _folder_here(local, node, library))
+            wanted = Wanted(node, await version_of(api, library, node, version), _file_here(local, node))
+            if local != STDOUT:
+                return await inbox.fetch_file(wanted)
+            await _to_stdout(fetcher, wanted)
+            return None
 
 
 def _check(path: RemotePath, node: NodeState, local: str, *, recursive: bool, version: str, json: bool) -> None:
@@ -88,11 +86,11 @@ def _folder_here(local: str, node: NodeState, library: Library) -> Path:
     return Path(local) / name if not local or local.endswith("/") else Path(local)
 
 
-async def _to_stdout(courier: Courier, library: Library, wanted: Wanted) -> None:
+async def _to_stdout(fetcher: Fetcher, wanted: Wanted) -> None:
     """A file is written out only once it has come whole, and is what its checksum says."""
     with tempfile.TemporaryDirectory(prefix="syncline-") as folder:
         target = Path(folder, "content")
-        await courier.get(library.id, wanted.version, target)
+        await fetcher.fetch(wanted.version, target, replaces=None)
         await asyncio.to_thread(_copy_to_stdout, target)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -24,7 +25,8 @@ async def link(call: Call, library: str, folder: Path) -> Answer:
     """
     async with engine_of(call) as (engine, api):
         found = await find_library(api, library)
-        made = next((one for one in engine.links() if (one.library, one.path) == (found.id, str(folder))), None)
+        there = os.path.realpath(folder)
+        made = next((one for one in engine.links() if (one.library, one.path) == (found.id, there)), None)
         if made is None:
             made = await engine.link(found.id, folder)
     shown = folder_text(made)

@@ -17,10 +17,19 @@ from syncline.client.cli.failures import problem_of
 from syncline.client.cli.folders import FOLDER, engine_of, folder_text, links_meant, synced_at
 from syncline.client.cli.output import columns, counted, name_text, time_text
 from syncline.client.engine import Engine, Link, Status
-from syncline.client.index import Index
 from syncline.domain.errors import Refused, SynclineError
 
 NAMED_MAX = 20
+VERB_TEXT = {
+    "SendFile": "send",
+    "SendFolder": "make folder",
+    "SendMove": "move",
+    "SendRemove": "remove",
+    "Fetch": "fetch",
+    "MakeHere": "make folder",
+    "MoveHere": "move",
+    "RemoveHere": "remove",
+}
 STATE_TEXT = {
     "missing": "missing here",
     "extra": "only here",
@@ -89,7 +98,7 @@ class Look(msgspec.Struct, frozen=True):
 
 
 async def _look(call: Call, engine: Engine, link: Link) -> Look:
-    conflicts = _conflicts(call, link)
+    conflicts = _conflicts(engine, link)
     last = synced_at(call.home, link)
     rows = [
         ("library", f"{name_text(link.library_name)} ({link.library})"),
@@ -130,8 +139,8 @@ def _text(link: Link, rows: Sequence[tuple[str, str]], details: list[str], confl
 
 
 def _details(found: Status) -> list[str]:
-    lines = [f"↑ {verb} {name_text(path)}" for verb, path in found.to_send]
-    lines += [f"↓ {verb} {name_text(path)}" for verb, path in found.to_fetch]
+    lines = [f"↑ {VERB_TEXT.get(verb, verb)} {name_text(path)}" for verb, path in found.to_send]
+    lines += [f"↓ {VERB_TEXT.get(verb, verb)} {name_text(path)}" for verb, path in found.to_fetch]
     return lines + [f"left alone: {name_text(one.path)} ({one.detail or one.reason})" for one in found.skipped]
 
 
@@ -139,13 +148,9 @@ def _things(pairs: Sequence[tuple[str, str]]) -> str:
     return counted(len(pairs), "change") if pairs else "nothing"
 
 
-def _conflicts(call: Call, link: Link) -> list[str]:
+def _conflicts(engine: Engine, link: Link) -> list[str]:
     """Paths of the conflict copies in the library, as far as this client has read it."""
-    index = Index(call.home.index_path)
-    try:
-        nodes = index.remote(link).nodes
-    finally:
-        index.close()
+    nodes = engine.index.remote(link).nodes
 
     def path(node: str) -> str:
         names: list[str] = []

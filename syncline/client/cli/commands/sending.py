@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -11,7 +12,9 @@ from syncline.client.cli.calling import Answer, Call, command
 from syncline.client.cli.gathering import gather
 from syncline.client.cli.outbox import Outbox
 from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library
-from syncline.client.courier import Courier
+from syncline.client.cli.sender import Sender
+from syncline.client.engine import over_http
+from syncline.client.index import Index
 
 LOCAL = click.Path(exists=True, path_type=Path)
 
@@ -39,11 +42,7 @@ async def put(call: Call, sources: tuple[Path, ...], target: RemotePath, recursi
     """
     async with call.api() as api:
         library = await find_library(api, target.library)
-        with progress(call) as bars:
-            courier = Courier(api, progress=bars)
-            try:
-                outbox = Outbox(call, api, courier, library, target.library)
-                gathered = await gather(api, library, sources, target, recursive=recursive)
-                return await outbox.send(gathered)
-            finally:
-                await courier.close()
+        gathered = await gather(api, library, sources, target, recursive=recursive)
+        with progress(call) as bars, closing(Index(call.home.index_path)) as index:
+            sender = Sender(api, library.id, index, over_http(api, bars), bars)
+            return await Outbox(call, api, sender, library, target.library).send(gathered)

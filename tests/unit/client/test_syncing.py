@@ -1,0 +1,243 @@
+"""Whole passes: clients on real folders against the service made of the domain."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from syncline.domain.errors import Refused
+from tests.unit.client.clients import Client
+from tests.unit.client.fakes import Stack
+
+MIB = 1024 * 1024
+
+
+class Pair:
+    """Two devices and what they must agree on."""
+
+    def __init__(self, base: Path) -> None:
+        self.stack = Stack()
+        self.alice = Client(self.stack, base, "alice")
+        self.bob = Client(self.stack, base, "bob")
+
+    async def settle(self, rounds: int = 6) -> None:
+        """Passes in turn until neither does anything; then both folders and the library are the same."""
+        for _ in range(rounds):
+            done = [await client.sync() for client in (self.alice, self.bob)]
+            if not any(summary.changes for summary in done):
+                break
+        assert all(summary.complete for summary in done), done
+        assert self.alice.files() == self.bob.files() == self.stack.files()
+        assert self.alice.paths() == self.bob.paths() == self.stack.paths()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return Pair(tmp_path)
+
+
+async def test_a_tree_reaches_the_other_side(pair: Pair) -> None:
+    pair.alice.write("a.txt", "one")
+    pair.alice.write("d/e/f/deep.txt", "deep")
+    (pair.alice.write("run.sh", "#!/bin/sh")).chmod(0o755)
+    (pair.alice.folder / "empty").mkdir()
+    pair.alice.write("zero", b"")
+    pair.alice.write("also/zero", b"")
+    summary = await pair.alice.sync()
+    assert (summary.complete, summary.refused, summary.later) == (True, [], [])
+    await pair.settle()
+    assert pair.bob.read("d/e/f/deep.txt") == b"deep"
+    assert os.access(pair.bob.folder / "run.sh", os.X_OK)
+    assert not os.access(pair.bob.folder / "a.txt", os.X_OK)
+    assert (pair.bob.folder / "empty").is_dir()
+    times = [(c.folder / "a.txt").stat().st_mtime_ns for c in (pair.alice, pair.bob)]
+    assert times[0] == times[1]
+
+
+async def test_updates_removals_and_moves_both_ways(pair: Pair) -> None:
+    for n in range(5):
+        pair.alice.write(f"d/{n}.txt", f"content {n}")
+    await pair.settle()
+    nodes = {n.name: n.id for n in pair.stack.tree.live_nodes()}
+    pair.bob.write("d/0.txt", "newer")
+    (pair.bob.folder / "d/1.txt").unlink()
+    (pair.bob.folder / "d/2.txt").rename(pair.bob.folder / "renamed.txt")
+    pair.alice.write("d/3.txt", "newer too")
+    (pair.alice.folder / "d/4.txt").unlink()
+    (pair.alice.folder / "d").rename(pair.alice.folder / "e")
+    await pair.settle()
+    assert pair.stack.files() == {"e/0.txt": b"newer", "renamed.txt": b"content 2", "e/3.txt": b"newer too"}
+    after = {n.name: n.id for n in pair.stack.tree.live_nodes()}
+    assert (after["renamed.txt"], after["e"], after["0.txt"]) == (nodes["2.txt"], nodes["d"], nodes["0.txt"])
+
+
+async def test_a_second_pass_does_nothing(pair: Pair) -> None:
+    pair.alice.write("a/b.txt", "x")
+    await pair.settle()
+    before = pair.stack.tree.seq
+    summary = await pair.alice.sync()
+    assert (summary.changes, summary.rounds, pair.stack.tree.seq) == (0, 1, before)
+
+
+async def test_both_edit_one_file(pair: Pair) -> None:
+    pair.alice.write("plan.txt", "first")
+    await pair.settle()
+    pair.alice.write("plan.txt", "alice's")
+    pair.bob.write("plan.txt", "bob's, longer")
+    await pair.settle()
+    files = pair.stack.files()
+    assert set(files.values()) == {b"alice's", b"bob's, longer"}
+    assert files["plan.txt"] == b"alice's"
+    assert any("conflict" in path and "bob" in path for path in files)
+
+
+async def test_both_add_one_name(pair: Pair) -> None:
+    pair.alice.write("same.txt", "same")
+    pair.bob.write("same.txt", "same")
+    pair.alice.write("other.txt", "alice's")
+    pair.bob.write("other.txt", "bob's")
+    pair.alice.write("d/in", "a")
+    pair.bob.write("d/too", "b")
+    pair.alice.write("kind", "a file")
+    pair.bob.write("kind/inside", "a folder")
+    await pair.settle()
+    files = pair.stack.files()
+    assert sorted(files.values()) == sorted([b"same", b"alice's", b"bob's", b"a", b"b", b"a file", b"a folder"])
+    assert {"d/in", "d/too", "same.txt", "other.txt"} <= files.keys()
+
+
+async def test_an_edit_wins_over_a_removal(pair: Pair) -> None:
+    for name in ("one", "two", "d/e/three", "d/e/four"):
+        pair.alice.write(name, name)
+    await pair.settle()
+    (pair.alice.folder / "one").unlink()
+    pair.bob.write("one", "edited by bob")
+    (pair.bob.folder / "two").unlink()
+    pair.alice.write("two", "edited by alice")
+    shutil.rmtree(pair.alice.folder / "d")
+    pair.bob.write("d/e/three", "edited in a removed folder")
+    pair.bob.write("d/new", "added in a removed folder")
+    await pair.settle()
+    assert pair.stack.files() == {
+        "one": b"edited by bob",
+        "two": b"edited by alice",
+        "d/e/three": b"edited in a removed folder",
+        "d/new": b"added in a removed folder",
+    }
+
+
+async def test_names_are_swapped(pair: Pair) -> None:
+    pair.alice.write("a", "was a")
+    pair.alice.write("b", "was b")
+    pair.alice.write("c/x", "in c")
+    pair.alice.write("d/y", "in d")
+    await pair.settle()
+    for one, other in (("a", "b"), ("c", "d")):
+        (pair.alice.folder / one).rename(pair.alice.folder / "t")
+        (pair.alice.folder / other).rename(pair.alice.folder / one)
+        (pair.alice.folder / "t").rename(pair.alice.folder / other)
+    await pair.settle()
+    assert pair.stack.files() == {"a": b"was b", "b": b"was a", "d/x": b"in c", "c/y": b"in d"}
+
+
+async def test_moves_that_would_make_a_ring(pair: Pair) -> None:
+    pair.alice.write("a/x", "x")
+    pair.alice.write("b/y", "y")
+    await pair.settle()
+    (pair.alice.folder / "a").rename(pair.alice.folder / "b/a")
+    (pair.bob.folder / "b").rename(pair.bob.folder / "a/b")
+    await pair.settle(12)
+    assert set(pair.stack.files().values()) == {b"x", b"y"}
+
+
+async def test_large_files_go_in_parts_and_copies_are_not_sent(pair: Pair) -> None:
+    content = os.urandom(1000) * (20 * 1000)
+    pair.alice.write("large.bin", content)
+    first = await pair.alice.sync()
+    assert (first.uploaded, first.bytes_up) == (1, len(content))
+    shutil.copy(pair.alice.folder / "large.bin", pair.alice.folder / "copy.bin")
+    second = await pair.alice.sync()
+    assert (second.copied, second.bytes_up) == (1, 0)
+    await pair.settle()
+    assert pair.bob.read("copy.bin") == content
+
+
+async def test_large_removals_are_asked_about(pair: Pair) -> None:
+    for n in range(60):
+        pair.alice.write(f"d{n % 3}/{n}", f"{n}")
+    await pair.settle()
+    for n in range(3):
+        shutil.rmtree(pair.bob.folder / f"d{n}")
+    with pytest.raises(Refused) as refused:
+        await pair.bob.sync()
+    assert refused.value.kind == "large-removal"
+    assert len(pair.stack.files()) == 60
+    await pair.bob.sync(allow_removals=True)
+    await pair.settle()
+    assert pair.stack.paths() == set()
+    trashed = [p for p in (pair.alice.folder / ".syncline/trash").rglob("*") if p.is_file()]
+    assert len(trashed) == 60
+
+
+@pytest.mark.parametrize("harm", ["removed", "emptied", "exchanged"])
+async def test_a_missing_or_exchanged_root_removes_nothing(pair: Pair, harm: str) -> None:
+    pair.alice.write("a", "a")
+    await pair.settle()
+    shutil.rmtree(pair.alice.folder)
+    if harm != "removed":
+        pair.alice.folder.mkdir()
+    if harm == "exchanged":
+        (pair.alice.folder / ".syncline").mkdir()
+        (pair.alice.folder / ".syncline/link").write_text("another folder's")
+    with pytest.raises(Refused) as refused:
+        await pair.alice.sync()
+    assert refused.value.kind in ("root-missing", "root-exchanged")
+    assert pair.stack.files() == {"a": b"a"}
+
+
+async def test_what_cannot_be_synchronised_is_told(pair: Pair) -> None:
+    pair.alice.write("good", "x")
+    (pair.alice.folder / "link").symlink_to("good")
+    os.mkfifo(pair.alice.folder / "pipe")
+    (pair.alice.folder / "caf\u00e9").write_text("nfc")
+    (pair.alice.folder / "cafe\u0301").write_text("nfd")
+    Path(os.fsdecode(os.fsencode(pair.alice.folder) + b"/bad\xff")).write_text("not UTF-8")
+    summary = await pair.alice.sync()
+    assert {s.reason for s in summary.skipped} == {"symbolic-link", "special-file", "same-name", "bad-name"}
+    assert pair.stack.paths() == {"good", "caf\u00e9"}
+    assert summary.complete
+
+
+async def test_raw_names_are_kept(pair: Pair) -> None:
+    pair.alice.write("cafe\u0301/x", "nfd")
+    await pair.alice.sync()
+    await pair.bob.sync()
+    assert pair.bob.read("caf\u00e9/x") == b"nfd"
+    pair.bob.write("caf\u00e9/x", "newer")
+    await pair.bob.sync()
+    summary = await pair.alice.sync()
+    assert summary.complete
+    assert pair.alice.files() == {"cafe\u0301/x": b"newer"}
+
+
+async def test_a_second_client_on_the_same_link_is_refused(pair: Pair) -> None:
+    await pair.alice.sync()
+    link = pair.alice.engine.links()[0]
+    with (
+        pair.alice._home.locked(f"link-{link.id}"),
+        pytest.raises(Refused, match="Another syncline process") as refused,
+    ):
+        await pair.alice.sync()
+    assert refused.value.kind == "busy"
+
+
+async def test_a_restored_library_loses_nothing(pair: Pair) -> None:
+    pair.alice.write("kept", "kept")
+    pair.alice.write("local", "was removed by the restore")
+    await pair.settle()
+    pair.stack.incarnation = "two"
+    await pair.settle()
+    assert pair.stack.files().keys() == {"kept", "local"}
