@@ -12,7 +12,7 @@ from services.syncer.comparing import Comparing
 from services.syncer.consumer import wake_on_move
 from services.syncer.heads import HeadsReader, Memberships
 from services.syncer.holding import Holding
-from services.syncer.hub import Hub
+from services.syncer.hub import HELD_MAX, Hub
 from services.syncer.trees import Trees
 from syncline.domain.capabilities import SigningKey
 from syncline.messages import api
@@ -53,6 +53,7 @@ class Syncer:
     app: web.Application
     hub: Hub
     consumer: Consumer
+    holding: Holding
 
 
 class Handlers:
@@ -83,11 +84,11 @@ class Handlers:
         return response
 
 
-def make_syncer(ports: Ports, *, token_keys: Sequence[SigningKey], public_url: str) -> Syncer:
+def make_syncer(ports: Ports, *, token_keys: Sequence[SigningKey], public_url: str, held_max: int = HELD_MAX) -> Syncer:
     metrics = Metrics(SERVICE)
     directory, journal = Directory(ports.tables), Journal(ports.tables)
     reader = HeadsReader(journal)
-    hub = Hub(ports.cache, reader, ports.clock, metrics)
+    hub = Hub(ports.cache, reader, ports.clock, metrics, held_max=held_max)
     holding = Holding(hub, reader, Memberships(directory), ports.clock)
     trees = Trees(journal, metrics)
     comparing = Comparing(trees, TreeReader(journal, Views(ports.tables)), ports.cache)
@@ -97,7 +98,7 @@ def make_syncer(ports: Ports, *, token_keys: Sequence[SigningKey], public_url: s
     app[AUTHENTICATOR] = Authenticator(Tokens(token_keys, ports.clock), directory, ports.cache)
     register(app, [bind(HEADS, handlers.heads), bind(CHANGES, handlers.changes), bind(COMPARE, handlers.compare)])
     consumer = Consumer(ports.queues, Queue.SYNC, wake_on_move(hub, ports.cache), clock=ports.clock, metrics=metrics)
-    return Syncer(app, hub, consumer)
+    return Syncer(app, hub, consumer, holding)
 
 
 async def _look(tables: Tables) -> None:
