@@ -7,6 +7,7 @@ itself: its permit, its size, its checksum and when it landed. An event is one o
 - ``known``: its permit has become a version or was withdrawn (dropped; the usual case)
 - ``gone``: the object version is not there any more (dropped)
 - ``set-aside``: no permit, a forged one, another key's, another content, or landed too late
+- ``early``: a version of a file whose own first version has not been seen yet (comes again later)
 - ``sent``: a command for it is on its way to the committer
 """
 
@@ -21,7 +22,7 @@ import msgspec
 from services.metadata.landing import Landing, judge
 from services.metadata.measures import Measures
 from syncline.domain.commands import AddVersion, Command, Permit
-from syncline.domain.errors import Refused
+from syncline.domain.errors import Refused, Temporary
 from syncline.domain.ids import id_from_bytes
 from syncline.domain.nodes import Location
 from syncline.domain.permits import METADATA_NAME, PermitKeys, open_permit, parse_key
@@ -72,8 +73,16 @@ class Intake:
         landed = self._read(batch)
         fresh = await self._drop_known(landed)
         checked = await self._check(fresh, batch)
-        for command in commands_for(checked):
-            await self._send(command, checked)
+        early = await self._early(checked)
+        ready = [one for one in checked if one not in early]
+        for command in commands_for(ready):
+            await self._send(command, ready)
+        if early:
+            waiting = {one.message.receipt for one in early}
+            for message in batch.open:
+                if message.receipt not in waiting:
+                    batch.finish(message)
+            raise Temporary(f"{len(early)} versions are of files that have not been committed yet")
 
     def _read(self, batch: Batch) -> list[Landed]:
         landed: list[Landed] = []
@@ -125,6 +134,21 @@ class Intake:
                 # The same event twice in one batch, or a key overwritten with the same bytes: one version.
                 checked.setdefault(permit.id, Checked(one.message, permit, location))
         return list(checked.values())
+
+    async def _early(self, checked: Sequence[Checked]) -> list[Checked]:
+        """Versions of files that nobody has heard of. Events come in any order: the file's own may follow."""
+        unnamed = [one for one in checked if not one.permit.new and not one.permit.name]
+        if not unnamed:
+            return []
+        coming = {one.permit.node for one in checked if one.permit.new}
+        early: list[Checked] = []
+        for library in dict.fromkeys(one.permit.library for one in unnamed):
+            here = [one for one in unnamed if one.permit.library == library]
+            asked = [one.permit.node for one in here if one.permit.node not in coming]
+            there = await self._views.first_states(library, asked)
+            early.extend(one for one in here if one.permit.node not in coming and one.permit.node not in there)
+        self._count("early", len(early))
+        return early
 
     def _judge(self, found: ObjectInfo) -> tuple[Permit, Location]:
         """Raises ``Refused`` with the reason why an object can never become a version."""
