@@ -115,9 +115,9 @@ async def test_while_redis_is_heard_nobody_polls(scene: Scene) -> None:
     syncer = await scene.world.syncer()
     await scene.world.clock.run_for(5)
     await held(scene, syncer)
-    before = scene.world.tables.head_readings
+    before = scene.world.tables.journal_batches
     await scene.world.clock.run_for(8)  # shorter than the membership is read again
-    assert scene.world.tables.head_readings == before
+    assert scene.world.tables.journal_batches == before
 
 
 async def test_without_redis_one_reading_serves_everyone_who_waits(scene: Scene) -> None:
@@ -125,9 +125,9 @@ async def test_without_redis_one_reading_serves_everyone_who_waits(scene: Scene)
     syncer = await scene.world.syncer()
     for _ in range(10):
         await held(scene, syncer)
-    before = scene.world.tables.head_readings
+    before = scene.world.tables.journal_batches
     await scene.world.clock.run_for(8.5)
-    assert scene.world.tables.head_readings - before <= 5
+    assert scene.world.tables.journal_batches - before <= 5
 
 
 async def test_a_request_that_nothing_woke_answers_the_same_when_its_time_is_over(scene: Scene) -> None:
@@ -152,14 +152,14 @@ async def test_other_libraries_old_news_and_repeated_news_wake_nobody(scene: Sce
     plans = await scene.world.library("Plans", scene.alice)
     syncer = await scene.world.syncer()
     task, _ = await held(scene, syncer)
-    before = scene.world.tables.head_readings
+    before = scene.world.tables.journal_batches
     await plans.add(scene.alice, "x.txt")
     for library in (plans, scene.photos, scene.photos):
         await scene.world.published(library)
     await syncer.consumer.run_once()
     await moment(scene)
     assert not task.done()
-    assert scene.world.tables.head_readings == before
+    assert scene.world.tables.journal_batches == before
 
 
 async def test_a_library_one_was_added_to_wakes(scene: Scene) -> None:

@@ -32,15 +32,15 @@ TOKEN_KEYS = (Key("k1", b"t" * 32),)
 
 
 class ReadsCounted(MemoryTables):
-    """Counts the readings of the journal table that heads come from."""
+    """Counts the batches read from the journal's table: heads and commits, but not a single head."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.head_readings = 0
+        self.journal_batches = 0
 
     async def get_many(self, table: Table, keys: Any, *, eventual: bool = False) -> Any:
         if table is Table.JOURNAL:
-            self.head_readings += 1
+            self.journal_batches += 1
         return await super().get_many(table, keys, eventual=eventual)
 
 
