@@ -13,7 +13,6 @@ itself: its permit, its size, its checksum and when it landed. An event is one o
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 
@@ -116,11 +115,9 @@ class Intake:
         return fresh
 
     async def _check(self, landed: Sequence[Landed], batch: Batch) -> list[Checked]:
-        async with asyncio.TaskGroup() as group:
-            heads = [group.create_task(self._landing.head(one.event.key, one.event.s3_version)) for one in landed]
+        heads = await self._landing.heads([(one.event.key, one.event.s3_version) for one in landed])
         checked: dict[str, Checked] = {}
-        for one, head in zip(landed, heads, strict=True):
-            found = head.result()
+        for one, found in zip(landed, heads, strict=True):
             if found is None:
                 self._count("gone")
                 get_logger().info("object-gone", library=one.library, permit=one.permit)

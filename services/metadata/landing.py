@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from syncline.domain.commands import Permit
 from syncline.domain.errors import NotFound, Refused
 from syncline.domain.nodes import Location
 from syncline.domain.permits import check_landed
 from syncline.ports.objects import ObjectInfo, ObjectStore
+from syncline.store.together import together
 
 HEADS_AT_ONCE = 32
 NOT_LANDED = "not-landed"
 
 
 class Landing:
-    """``HeadObject`` for permits, at most ``HEADS_AT_ONCE`` under way in this process."""
+    """``HeadObject`` for what is said to have landed, at most ``HEADS_AT_ONCE`` of one batch under way."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self._slots = asyncio.Semaphore(HEADS_AT_ONCE)
 
-    async def head(self, key: str, s3_version: str = "") -> ObjectInfo | None:
-        """What S3 holds, None when nothing. Raises ``Temporary``, ``Broken``."""
-        async with self._slots:
-            try:
-                return await self._objects.head(key, s3_version)
-            except NotFound:
-                return None
+    async def heads(self, wanted: Sequence[tuple[str, str]]) -> list[ObjectInfo | None]:
+        """What S3 holds for each (key, S3 version or ""), None where nothing. Raises ``Temporary``, ``Broken``."""
+        return await together(wanted, self._head, at_once=HEADS_AT_ONCE)
 
-    async def locate(self, permits: Iterable[Permit]) -> dict[str, Location | str]:
+    async def locate(self, permits: Sequence[Permit]) -> dict[str, Location | str]:
         """For each permit id: where its bytes are, or the slug of why they are none."""
-        wanted = list(permits)
-        tasks: list[asyncio.Task[ObjectInfo | None]] = []
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.head(permit.key)) for permit in wanted]
-        return {permit.id: judge(permit, task.result()) for permit, task in zip(wanted, tasks, strict=True)}
+        found = await self.heads([(permit.key, "") for permit in permits])
+        return {permit.id: judge(permit, info) for permit, info in zip(permits, found, strict=True)}
+
+    async def _head(self, wanted: tuple[str, str]) -> ObjectInfo | None:
+        key, s3_version = wanted
+        try:
+            return await self._objects.head(key, s3_version)
+        except NotFound:
+            return None
 
 
 def judge(permit: Permit, found: ObjectInfo | None) -> Location | str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TypeVar
@@ -20,6 +19,7 @@ from syncline.domain.facts import (
 from syncline.domain.partial_tree import PartialTree
 from syncline.store.journal import Journal
 from syncline.store.snapshot import Snapshot
+from syncline.store.together import together
 
 WHOLE_FOLDER_FROM = 16
 """From so many questions about one folder on, the folder is read whole."""
@@ -100,16 +100,12 @@ class FactLoader:
 
     async def _each(self, facts: list[F], known: PartialTree, ask: Callable[[F], Awaitable[FactValue]]) -> None:
         """Ask one by one what is still unknown, a bounded number at once."""
-        slots = asyncio.Semaphore(READS_AT_ONCE)
 
         async def one(fact: F) -> None:
-            async with slots:
-                known.learn(fact, await ask(fact))
+            known.learn(fact, await ask(fact))
 
-        async with asyncio.TaskGroup() as group:
-            for fact in facts:
-                if not known.knows(fact):
-                    group.create_task(one(fact))
+        unknown = [fact for fact in facts if not known.knows(fact)]
+        await together(unknown, one, at_once=READS_AT_ONCE)
 
 
 def _of(kind: type[F], facts: Collection[Fact]) -> list[F]:
