@@ -235,7 +235,7 @@ async def test_a_removed_file_is_restored_by_the_device_that_removed_it(world: W
     first = await alice.put(library, "f", b"1")
     await alice.commit(library, {"op": "remove", "node": first["node"], "base_seq": 1}, counter=9)
     restore = f"/v1/libraries/{library}/files/{first['node']}/versions/{first['version']}/restore"
-    status, answer = await alice.ask("POST", restore)
+    status, _ = await alice.ask("POST", restore)
     assert status == 200
     _, node = await alice.ask("GET", f"/v1/libraries/{library}/nodes?path=f")
     assert node["version"]["checksum"] == checksum(b"1")

@@ -205,7 +205,7 @@ async def test_a_link_to_a_file_goes_as_far_as_its_recipients_rights(world: Worl
     assert status == 302
     assert response.headers["Location"].startswith("memory://")
     await alice.ask("DELETE", f"/v1/libraries/{library}/members/{bob.account}")
-    status, page, response = await world.ask("GET", f"/v1/links/{token}")
+    status, _, response = await world.ask("GET", f"/v1/links/{token}")
     assert (status, response.content_type) == (404, "text/html")
     assert "Location" not in response.headers
 

@@ -40,12 +40,13 @@ async def test_members_are_listed_with_names_and_roles(world: World) -> None:
     }
 
 
+INTENT = {"parent": ABSENT, "name": "x", "size_bytes": 0, "checksum": "x" * 44, "mtime_ns": 0}
 PATHS = [
     ("GET", "", None),
     ("GET", "/members", None),
     ("POST", "/members", {"email": "a@b", "role": "viewer"}),
     ("DELETE", f"/members/{ABSENT}", None),
-    ("POST", "/uploads", {"intents": [{"parent": ABSENT, "name": "x", "size_bytes": 0, "checksum": "x" * 44, "mtime_ns": 0}]}),
+    ("POST", "/uploads", {"intents": [INTENT]}),
     ("POST", "/downloads", {}),
     ("POST", "/commits", {"requests": [{"op": "folder", "node": ABSENT, "parent": ABSENT, "name": "x"}]}),
     ("GET", f"/commits/{ABSENT}", None),
