@@ -62,7 +62,10 @@ class Renderer:
     def message(
         self, letter: Letter, *, to_name: str, to: str, library: str, account: str, first: int, now_ms: int
     ) -> EmailMessage:
-        """The mail of one window. Its Message-ID is the window's, so a mail that went out twice can be told.
+        """The mail of one window.
+
+        Its Message-ID is the window's (SES puts one of its own in its place); ``References`` name the follower's and
+        the library's thread, which holds mails together all the same.
 
         Raises ``Refused("mail-rejected")`` for an address that no mail can be sent to.
         """

@@ -10,8 +10,8 @@ While one window is being sent, ``tell`` opens another; that one is claimed when
 highest seq that ever went into a window, so reading the journal again tells nobody twice.
 
 A sender that dies between claiming and sending leaves ``sending`` with a lease; when the lease is over, another one
-claims it. One that dies after SES took the mail and before ``done`` leaves a mail that goes out twice, under the same
-Message-ID: SES has no key for sending once.
+claims it. One that dies after SES took the mail and before ``done`` leaves a mail that goes out twice: SES has no key
+for sending once, so between "perhaps never" and "perhaps twice" we choose the latter.
 """
 
 from __future__ import annotations

@@ -25,12 +25,12 @@ CHUNK_CHANGES = 200
 def position(cursor: str, head: Head) -> int:
     """The seq a client has come to; 0 without a cursor.
 
-    Raises ``Refused``: "bad-cursor", or "cursor-gone" (410, with ``start``) for a cursor of another incarnation or
+    Raises ``Refused``: "bad-cursor" (422), or "cursor-gone" (410, with ``start``) for one of another incarnation or
     beyond the head, which only a restored journal can explain.
     """
     if not cursor:
         return 0
-    decoded = decode_cursor(cursor)
+    decoded = _decoded(cursor)
     if decoded.incarnation != head.incarnation or decoded.seq > head.seq:
         raise Refused(
             "cursor-gone",
@@ -39,6 +39,13 @@ def position(cursor: str, head: Head) -> int:
             start=encode_cursor(Cursor(head.incarnation, 0)),
         )
     return decoded.seq
+
+
+def _decoded(cursor: str) -> Cursor:
+    try:
+        return decode_cursor(cursor)
+    except Refused as error:
+        raise Refused(error.kind, error.detail, status=422, at="cursor") from None
 
 
 async def read_page(journal: Journal, library: str, after: int, head: Head, limit: int) -> api.Changes:

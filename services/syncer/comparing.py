@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from services.syncer.states import node_state
 from services.syncer.trees import Trees
 from syncline.domain.comparing import Difference, Entry, State, compare, root_digest
+from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind, Node
 from syncline.domain.paths import clean_path
 from syncline.domain.tree import Tree
@@ -119,10 +120,13 @@ def _paths(library: str, nodes: dict[str, Node]) -> Iterator[Entry]:
 
 
 def _entries(held: Sequence[api.Held]) -> dict[str, Entry]:
-    """What a client holds, by clean path. Raises ``Refused``: "bad-name", "bad-path"."""
+    """What a client holds, by clean path. Raises ``Refused`` (422, ``at`` says which): "bad-name", "bad-path"."""
     entries: dict[str, Entry] = {}
-    for item in held:
-        path = clean_path(item.path)
+    for position, item in enumerate(held):
+        try:
+            path = clean_path(item.path)
+        except Refused as error:
+            raise Refused(error.kind, error.detail, status=422, at=f"$.held[{position}].path") from None
         kind = Kind.FILE if item.checksum else Kind.FOLDER
         entries[path] = Entry(path, kind, item.size_bytes if item.checksum else 0, item.checksum)
     return entries
