@@ -1,6 +1,5 @@
 """The OpenAPI document and what it says of problems."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -93,5 +92,4 @@ async def test_bodies_have_the_documented_form(world: World) -> None:
 def test_the_guide_names_every_route() -> None:
     guide = (ROOT / "docs" / "api.md").read_text()
     for route in (*ROUTES, *SYNC_ROUTES):
-        shown = re.sub(r"{(\w+)}", r"{\1}", route.path)
-        assert f"`{route.method} {shown}`" in guide, f"{route.method} {route.path}"
+        assert f"`{route.method} {route.path}`" in guide
