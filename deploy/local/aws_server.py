@@ -31,7 +31,7 @@ MAIL_DIR = "SYNCLINE_LOCAL_MAIL"
 MAIL_BYTES_MAX = 40 * 2**20
 KEEP_ALIVE_SECONDS = 75
 # Long polls and uploads in progress when the stack stops.
-DRAIN_SECONDS = 3
+DRAIN_SECONDS = 1
 SAVE_SECONDS_MAX = 60
 
 _SEND_MAIL = "/v2/email/outbound-emails"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 import sys
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,10 @@ class Demo:
     async def start(self, supervisor: Supervisor) -> None:
         """Bring the demo about and start its clients. Raises CannotStart."""
         alice, bob = people = self.people()
-        for person in people:
-            await _sign_in(person)
+        await _all(_sign_in(person) for person in people)
         library = await _shared_library(alice, bob)
         await bob.does("follow", library)
-        for person in people:
-            await _link(person, library)
+        await _all(_link(person, library) for person in people)
         await supervisor.start(*(person.watching() for person in people))
         self._console.say(self.summary())
 
@@ -152,6 +151,13 @@ class Demo:
 def command(*words: str) -> tuple[str, ...]:
     """The `syncline` command of this very environment."""
     return (str(Path(sys.executable).with_name("syncline")), *words)
+
+
+async def _all(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do `steps` side by side. Raises what the first of them to fail raised, once all have ended."""
+    for outcome in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 async def _sign_in(person: Person) -> None:

@@ -74,7 +74,7 @@ def test_a_second_stack_on_the_same_data_is_refused(stack):
     place = free_place(stack.place.data)
     out = stack.place.data / "stack.out"
     size = out.stat().st_size
-    assert stop(start_stack(place)) == 1
+    assert start_stack(place).wait(60) == 1
     assert f"Another stack (process {stack.process.pid}) runs on" in out.read_text()[size:]
     assert answers(stack.url + "/readyz")
 
