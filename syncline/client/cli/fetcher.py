@@ -59,8 +59,13 @@ class Fetcher:
         self._s3 = transfers.s3(ReadCredentials(api, library))
 
     def expect(self, versions: Sequence[VersionState]) -> None:
-        """So much will be asked for; what turns out to be here already counts as moved."""
+        """So much will be asked for."""
         self._progress.expect(Way.DOWN, len(versions), sum(version.size_bytes for version in versions))
+
+    def pass_over(self, version: VersionState, target: Path) -> None:
+        """What was expected is here already."""
+        self._progress.moved(Way.DOWN, version.size_bytes)
+        self._progress.finished(Way.DOWN, target.name)
 
     async def fetch(self, version: VersionState, target: Path, *, replaces: Here | None) -> None:
         """Put a version at ``target``, over ``replaces`` if it still is that file.

@@ -137,6 +137,7 @@ class Inbox:
         """Whether it had to be fetched."""
         here = await asyncio.to_thread(found_here, wanted.target)
         if here is not None and _same(here, wanted.version):
+            self._fetcher.pass_over(wanted.version, wanted.target)
             return False
         if here is not None and not self._force and not await self._has_version(wanted.node, here):
             detail = (
