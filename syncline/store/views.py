@@ -84,10 +84,8 @@ class Views:
         rows = self._tables.query(
             Table.VIEWS, node_partition(library, node), last=f"{digits(at)}~", descending=True, limit=1
         )
-        async for row in rows:
-            found = node_in(row)
-            return found if found is not None and found.seq <= at else None
-        return None
+        newest = [found async for row in rows if (found := node_in(row)) is not None and found.seq <= at]
+        return newest[0] if newest else None
 
     async def first_states(self, library: str, nodes: Sequence[str]) -> dict[str, Node]:
         """The states in which those of many nodes that exist were born, in batches."""
@@ -99,9 +97,8 @@ class Views:
         """The node placed under a name as of ``at``, unless it is removed."""
         newest = place_key(library, Place(parent, name), at)
         rows = self._tables.query(Table.VIEWS, newest.pk, first=f"{name}\0", last=newest.sk, descending=True, limit=1)
-        async for row in rows:
-            return node_in(row)
-        return None
+        holders = [node_in(row) async for row in rows]
+        return holders[0] if holders else None
 
     async def children(self, library: str, parent: str, at: int, after: str = "", limit: int = 1_000) -> list[Node]:
         """Up to ``limit`` nodes placed in a folder as of ``at``, in order of name, from the name after ``after``."""

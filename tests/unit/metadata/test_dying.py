@@ -25,7 +25,7 @@ async def three_commands(world: World) -> None:
     await world.ask(MakeFolder(folder, LIBRARY, "papers"))
     await world.add(await world.upload("a", parent=folder), await world.upload("b", parent=folder))
     await world.ask(Move("x" * 20, 0, LIBRARY, "nothing there"))
-    await world.queues.delete(Queue.UPLOADS, await world.queues.receive(Queue.UPLOADS, wait_s=0))
+    await world.forget(Queue.UPLOADS)
 
 
 async def three_events(world: World) -> None:

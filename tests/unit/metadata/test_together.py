@@ -224,6 +224,7 @@ async def test_the_outcome_of_another_worker_is_the_answer(world: World):
     first = await world.outcome(command)
     gate.opened.set()
     await committing
+    assert await world.left_on(Queue.COMMITS) == 0
     assert await world.outcome(command) == first
     assert len(await world.commits()) == 1
     await world.whole()

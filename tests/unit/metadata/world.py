@@ -191,6 +191,10 @@ class World:
 
     async def send(self, command: Command, dedup: str = "") -> None:
         body = commit_changes.encode(CommitChanges(command))
+        if len(body) > commit_changes.MAX_INLINE_BYTES:
+            key = f"commands/{command.library}/{command.id}"
+            await self.objects.put(key, msgspec.msgpack.encode(command))
+            body = commit_changes.encode(CommitChanges(None, key))
         await self.queues.send(Queue.COMMITS, body, group=command.library, dedup=dedup or command.id)
 
     async def add(self, *permits: Permit, **more: str) -> Command:
@@ -229,6 +233,11 @@ class World:
     async def left_on(self, *queues: Queue) -> int:
         """Messages waiting or hidden."""
         return sum(len(self.queues._lines[queue].waiting) for queue in queues)
+
+    async def forget(self, queue: Queue) -> None:
+        """Take everything off a queue."""
+        while messages := await self.queues.receive(queue, wait_s=0):
+            await self.queues.delete(queue, messages)
 
     def rows(self, table: Table) -> dict[tuple[str, str], dict[str, Value]]:
         found: dict[tuple[str, str], dict[str, Value]] = {}
