@@ -197,17 +197,20 @@ class _Planner:
     def _bookkeeping(self) -> None:
         """What both sides hold alike is agreed; ids that the base has no use for any more are forgotten."""
         for node, base in self.matched.base.items():
-            entry, remote = self.matched.entries.get(node), self.remote.nodes.get(node)
-            if entry is None or remote is None or node in self.matched.aside:
-                continue
-            alike = (self._parent_id(entry), entry.name) == (remote.parent, remote.name)
-            if alike and entry.content == remote.content:
-                agreed = _agreed(remote, entry)
-                stored = self.given.nodes.get(node)
-                if stored is None or msgspec.structs.replace(stored, seq=agreed.seq) != agreed:
-                    self.noted.append(Agree(agreed))
-            elif base != self.given.nodes.get(node):
-                self.noted.append(Agree(base))
+            entry, remote, stored = (
+                self.matched.entries.get(node),
+                self.remote.nodes.get(node),
+                self.given.nodes.get(node),
+            )
+            if node in self.matched.gone and remote is None:
+                continue  # forgotten
+            agreed = base
+            if entry and remote and node not in self.matched.aside:
+                alike = (self._parent_id(entry), entry.name) == (remote.parent, remote.name)
+                if alike and entry.content == remote.content:
+                    agreed = _agreed(remote, entry)
+            if stored is None or msgspec.structs.replace(stored, seq=agreed.seq) != agreed:
+                self.noted.append(Agree(agreed))
         for node in self.given.nodes.keys() - self.matched.base.keys():
             if node not in self.adopted:
                 self.noted.append(Forget(node))
