@@ -34,7 +34,7 @@ class RedisCache:
     for a while. ``failures`` counts what was given up.
     """
 
-    def __init__(self, redis: Redis, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, redis: Redis, *, monotonic: Callable[[], float]) -> None:
         self.failures = 0
         self._redis = redis
         self._subscriptions = Subscriptions(redis)
@@ -44,7 +44,7 @@ class RedisCache:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, url: str) -> AsyncIterator[RedisCache]:
+    async def connect(cls, url: str, *, monotonic: Callable[[], float] = time.monotonic) -> AsyncIterator[RedisCache]:
         """A cache at ``redis://host:port/db``, connected when it is first used. Raises ``Broken`` for no such URL."""
         try:
             pool = BlockingConnectionPool.from_url(
@@ -61,7 +61,7 @@ class RedisCache:
         except ValueError as error:
             raise Broken(f"SYNCLINE_REDIS_URL is no Redis URL: {error}") from error
         redis = Redis.from_pool(pool)
-        cache = cls(redis)
+        cache = cls(redis, monotonic=monotonic)
         try:
             yield cache
         finally:
