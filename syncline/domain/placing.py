@@ -7,6 +7,7 @@ from itertools import chain
 from syncline.domain.attempt import Attempt, Verdict
 from syncline.domain.commands import MakeFolder, Move
 from syncline.domain.commits import Status
+from syncline.domain.draft import Draft
 from syncline.domain.errors import Refused
 from syncline.domain.facts import ancestors, is_live, path_of
 from syncline.domain.nodes import Author, Kind, Node, Place
@@ -85,10 +86,13 @@ def move(attempt: Attempt, request: Move) -> Verdict:
         return Verdict(Status.UNCHANGED, node.id)
     if place_unseen(node, request.base_seq, attempt.author):
         return _refused(node, "moved-elsewhere", f"Someone else has moved {node.name!r} meanwhile.")
-    if any(folder.id == node.id for folder in chain([asked], ancestors(draft, asked))):
+    if _is_within(draft, asked, node):
         return _refused(node, "cycle", f"{node.name!r} cannot be moved into itself.")
     _check_path(attempt, asked, name)
     parent = standing_folder(attempt, request.parent)
+    # The folder that stands in for a dead one may be the node itself, or lie in it.
+    if _is_within(draft, parent, node):
+        return _refused(node, "cycle", f"{node.name!r} cannot be moved into itself.")
     place = Place(parent.id, attempt.free_name(parent.id, name, node.id))
     draft.place(node, place, attempt.author, placer_in(attempt, parent, request.parent, attempt.author))
     return Verdict(Status.APPLIED if place.name == name else Status.CONFLICT, node.id)
@@ -107,6 +111,10 @@ def _stand_in(attempt: Attempt, gone: Node, parent: Node) -> Node:
     stand_in = draft.add_folder(node_id, place, attempt.author, SERVICE)
     attempt.stands_in(gone.id, stand_in)
     return stand_in
+
+
+def _is_within(draft: Draft, folder: Node, node: Node) -> bool:
+    return any(above.id == node.id for above in chain([folder], ancestors(draft, folder)))
 
 
 def _check_path(attempt: Attempt, parent: Node, name: str) -> None:

@@ -411,6 +411,13 @@ class TestRule7Moves:
         assert answer(alice.one(Move(docs, 2, deep, "docs"))) == (Status.REFUSED, "cycle")
         assert world.paths() == {"docs": None}
 
+    def test_not_into_a_dead_folder_that_it_stands_in_for(self, world, alice):
+        gone = folder(alice, "docs")
+        alice.one(Remove(gone, 1, True))
+        docs = folder(alice, "docs")
+        assert answer(alice.one(Move(docs, 3, gone, "inner"))) == (Status.REFUSED, "cycle")
+        assert world.paths() == {"docs": None}
+
     def test_the_first_of_two_moves_wins(self, world, alice, bob):
         plan = alice.write("plan", "one")
         bob.one(Move(plan.node, 1, LIBRARY, "bobs"))
