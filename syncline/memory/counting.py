@@ -89,13 +89,16 @@ class CountingTables:
         rows = self._inner.query(
             table, pk, first=first, last=last, descending=descending, limit=limit, eventual=eventual
         )
-        try:
-            async for row in rows:
-                size_bytes += row_size_bytes(row)
-                yield row
-        finally:
-            self._counts.call("Query", max(1, _started(size_bytes, QUERY_PAGE_BYTES)))
-            self._counts.read(size_bytes, eventual=eventual)
+        # Counted row by row: a caller that breaks off does not come back here.
+        self._counts.call("Query")
+        self._counts.read(0, eventual=eventual)
+        async for row in rows:
+            before, size_bytes = size_bytes, size_bytes + row_size_bytes(row)
+            more_pages = _started(size_bytes, QUERY_PAGE_BYTES) - max(1, _started(before, QUERY_PAGE_BYTES))
+            self._counts.calls["Query"] += max(0, more_pages)
+            more_units = _started(size_bytes, READ_UNIT_BYTES) - max(1, _started(before, READ_UNIT_BYTES))
+            self._counts.read_units += max(0, more_units) * (0.5 if eventual else 1)
+            yield row
 
     async def write(self, operation: Write) -> None:
         self._counts.call({Put: "PutItem", Update: "UpdateItem", Delete: "DeleteItem"}[type(operation)])
@@ -153,12 +156,12 @@ class CountingObjects:
 
     async def list_keys(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
         listed = 0
-        try:
-            async for key in self._inner.list_keys(prefix, after=after):
-                listed += 1
-                yield key
-        finally:
-            self._counts.call("ListObjectsV2", max(1, _started(listed, LIST_PAGE_KEYS)))
+        self._counts.call("ListObjectsV2")
+        async for key in self._inner.list_keys(prefix, after=after):
+            if listed and listed % LIST_PAGE_KEYS == 0:
+                self._counts.call("ListObjectsV2")
+            listed += 1
+            yield key
 
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
         return await self._inner.presign_get(key, s3_version, filename=filename, expires_s=expires_s)
