@@ -116,10 +116,12 @@ def load(name: str, entry: Entry) -> click.Command:
 
 @click.command(PROGRAM, cls=Contents, help=HELP, context_settings=SETTINGS)
 @click.version_option(package_name="syncline", message="%(prog)s %(version)s")
-@common_options
 @click.pass_context
 def root(context: click.Context) -> None:
     context.ensure_object(Call)
+
+
+root.params += common_options()
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

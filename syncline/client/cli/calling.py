@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import signal
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from syncline.client.home import Home, SavedSession, SessionFile
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
 SERVER_VARIABLE = "SYNCLINE_SERVER"
 LOCAL_HOSTS = ("localhost", "127.", "[::1]")
@@ -114,12 +112,14 @@ def command(name: str, *, examples: Sequence[str]) -> Callable[[Callable[..., An
 
         invoke.__doc__ = function.__doc__
         invoke.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-        return click.command(name, cls=Teaching, examples=examples)(common_options(invoke))
+        teaching = click.command(name, cls=Teaching, examples=examples)(invoke)
+        teaching.params += common_options()
+        return teaching
 
     return made
 
 
-def common_options(function: F) -> F:
+def common_options() -> list[click.Parameter]:
     """--server, --quiet and --json: understood before and after a command's name."""
 
     def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -127,21 +127,23 @@ def common_options(function: F) -> F:
             setattr(context.ensure_object(Call), parameter.name, value)
 
     shared: dict[str, Any] = {"expose_value": False, "callback": keep}
-    options = [
-        click.option(
-            "--json", is_flag=True, help="Answer with one JSON document; errors are JSON on stderr.", **shared
-        ),
-        click.option("--quiet", "-q", is_flag=True, help="No progress, and no word when all went well.", **shared),
-        click.option("--server", metavar="URL", help=f"The server (or {SERVER_VARIABLE}); kept by login.", **shared),
+    json, quiet = (
+        "Answer with one JSON document; errors are JSON on stderr.",
+        "No progress, and no word if all went well.",
+    )
+    server = f"The server's address (or {SERVER_VARIABLE}); login remembers it."
+    return [
+        click.Option(["--json"], is_flag=True, help=json, **shared),
+        click.Option(["--quiet", "-q"], is_flag=True, help=quiet, **shared),
+        click.Option(["--server"], metavar="URL", help=server, **shared),
     ]
-    for option in options:
-        function = option(function)
-    return function
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end. Ctrl-C and SIGTERM cancel it, so that it can clear up, and raise
     ``KeyboardInterrupt`` and ``Terminated``."""
+    import asyncio  # not needed for --help
+
     terminated = False
 
     async def guarded() -> T:

@@ -14,9 +14,9 @@ from syncline.client.cli.remote import LIBRARY_OR_PATH, RemotePath, find_library
 @command("follow", examples=["syncline follow Shared", "syncline follow Shared:docs/plan.ods"])
 @click.argument("path", metavar="LIBRARY[:PATH]", type=LIBRARY_OR_PATH)
 async def follow(call: Call, path: RemotePath) -> Answer:
-    """Get mail when something changes in a library, in a folder, or in a file.
+    """Get mail when something changes.
 
-    Changes close together come as one mail; your own are not in it.
+    A library, a folder or a file can be followed. Changes close together come as one mail; your own are not in it.
     """
     async with call.api() as api:
         library = await find_library(api, path.library)
@@ -28,7 +28,7 @@ async def follow(call: Call, path: RemotePath) -> Answer:
 @command("unfollow", examples=["syncline unfollow Shared"])
 @click.argument("path", metavar="LIBRARY[:PATH]", type=LIBRARY_OR_PATH)
 async def unfollow(call: Call, path: RemotePath) -> Answer:
-    """Get no more mail about a library, a folder, or a file.
+    """Get no more mail about it.
 
     What no longer exists is named by its id, LIBRARY:@NODE; syncline follows lists it.
     """

@@ -15,9 +15,11 @@ ROLES = [role.value for role in Role]
 
 
 @click.group("library")
-@common_options
 def library() -> None:
     """Create, list and share libraries."""
+
+
+library.params += common_options()
 
 
 @command("create", examples=["syncline library create Shared"])

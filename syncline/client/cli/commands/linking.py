@@ -25,8 +25,7 @@ async def link(call: Call, library: str, folder: Path) -> Answer:
     """
     async with engine_of(call) as (engine, api):
         found = await find_library(api, library)
-        there = os.path.realpath(folder)
-        made = next((one for one in engine.links() if (one.library, one.path) == (found.id, there)), None)
+        made = next((one for one in engine.links() if (one.library, one.path) == (found.id, _real(folder))), None)
         if made is None:
             made = await engine.link(found.id, folder)
     shown = folder_text(made)
@@ -47,3 +46,7 @@ async def unlink(call: Call, folder: Path) -> Answer:
         forget_synced(call.home, found)
     text = f"{folder_text(found)} is not linked with {name_text(found.library_name)} any more; all files stay."
     return Answer({"unlinked": msgspec.to_builtins(found)}, text, chatty=True)
+
+
+def _real(folder: Path) -> str:
+    return os.path.realpath(folder)

@@ -22,9 +22,9 @@ LISTED = 50
 @click.argument("path", metavar="LIBRARY:PATH", type=REMOTE_PATH)
 @click.option("--limit", "-n", type=click.IntRange(min=1), default=LISTED, show_default=True, help="At most so many.")
 async def history(call: Call, path: RemotePath, limit: int) -> Answer:
-    """List the versions of a file, newest first.
+    """List the versions of a file.
 
-    A file that was removed has a history too: name it by its id, LIBRARY:@NODE, which rm tells.
+    The newest comes first. A file that was removed has a history too: name it by its id, LIBRARY:@NODE, which rm tells.
     """
     async with call.api() as api:
         library = await find_library(api, path.library)
