@@ -109,10 +109,12 @@ class Committer:
         bind_context(library=library)
         desk = self._desks.take(library)
         commands = [one.command.id for one in wanted]
-        known, _ = await asyncio.gather(self._journal.outcomes(commands), desk.open())
+        with self._measures.step_seconds.labels("open").time():
+            known, _ = await asyncio.gather(self._journal.outcomes(commands), desk.open())
         # A command that has an outcome already may have been appended by a worker that came no further.
         must_publish = bool(known)
-        landed = await self._locate([one for one in wanted if one.command.id not in known])
+        with self._measures.step_seconds.labels("locate").time():
+            landed = await self._locate([one for one in wanted if one.command.id not in known])
         began_at = desk.head.seq
         done: list[Message] = []
         failure: SynclineError | None = None
@@ -129,7 +131,8 @@ class Committer:
             except (Temporary, ConditionFailed) as error:
                 failure = error
                 break
-        await desk.settle()
+        with self._measures.step_seconds.labels("settle").time():
+            await desk.settle()
         if must_publish or desk.head.seq > began_at:
             await self._publish(desk)
         for message in done:
@@ -153,9 +156,11 @@ class Committer:
         """Decide and append, again from the head when another commit came first."""
         for _ in range(APPEND_TRIES):
             now_ms = self._clock.now_ms()
-            decision = await self._decide(desk, command, landed, now_ms)
+            with self._measures.step_seconds.labels("decide").time():
+                decision = await self._decide(desk, command, landed, now_ms)
             try:
-                await self._append(desk, decision, now_ms)
+                with self._measures.step_seconds.labels("append").time():
+                    await self._append(desk, decision, now_ms)
             except ConditionFailed:
                 self._measures.collisions.inc()
                 if (outcome := await self._journal.outcome(command.id)) is not None:

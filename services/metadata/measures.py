@@ -13,4 +13,5 @@ class Measures:
         self.changes = metrics.counter("changes", "Changes appended.")
         self.collisions = metrics.counter("collisions", "Appends that met another one and were decided again.")
         self.publications = metrics.counter("publications", "Publications to the topic.")
+        self.step_seconds = metrics.histogram("step_seconds", "Time of each step of a batch of commands.", ("step",))
         self.landed = metrics.counter("landed", "Objects reported by S3, by what became of them.", ("result",))
