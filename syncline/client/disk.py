@@ -24,7 +24,7 @@ from syncline.domain.errors import Broken, Refused, SynclineError
 
 OWN_FOLDER = ".syncline"
 TRASH_DAYS = 30
-TRASH_NAMES_MAX = 10_000
+TRASHES_A_DAY_MAX = 10_000
 
 _DISK_FULL = {"ENOSPC", "EDQUOT", "EFBIG"}
 _DENIED = {"EACCES", "EPERM", "EROFS"}
@@ -256,16 +256,17 @@ class Disk:
             return True
 
     def _to_trash(self, source: Path, path: str) -> Path:
-        place = self.own / "trash" / datetime.now(UTC).strftime("%Y-%m-%d") / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        for n in range(TRASH_NAMES_MAX):
-            target = place if n == 0 else place.with_name(f"{place.name[:200]}~{n}")
+        """Move to the day's trash under its path; where that was used today, to the day's second trash, and so on."""
+        today = datetime.now(UTC).strftime("%Y-%m-%d")
+        for n in range(TRASHES_A_DAY_MAX):
+            target = self.own / "trash" / (f"{today}.{n}" if n else today) / path
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 rename_new(source, target)
             except (FileExistsError, IsADirectoryError, NotADirectoryError):
                 continue
             return target
-        raise Refused("trash-full", f"The trash holds too many files named {place.name}; empty {self.own / 'trash'}.")
+        raise Refused("trash-full", f"{path} was removed too often today; empty {self.own / 'trash'}.")
 
     def expecting(self, stats: tuple[Stat | None, ...], content: Content | None) -> Callable[[Path], Stat]:
         """A check that a file still is one of these by its stat or, in doubt, by its bytes."""
@@ -314,7 +315,7 @@ def _umask() -> int:
 
 def _age_days(day: str) -> float:
     try:
-        made = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+        made = datetime.strptime(day[:10], "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         return 0.0
     return (datetime.now(UTC) - made).total_seconds() / 86_400

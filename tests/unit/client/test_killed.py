@@ -14,7 +14,7 @@ from syncline.client.index import Index
 from tests.unit.client.clients import Client
 from tests.unit.client.fakes import Stack
 
-LARGE = os.urandom(1000) * 17_000  # three parts
+LARGE = os.urandom(8 * 1024 * 1024 + 1)  # two parts
 STEPS_MAX = 500
 
 
