@@ -113,11 +113,31 @@ class Committer:
             known, _ = await asyncio.gather(self._journal.outcomes(commands), desk.open())
         # A command that has an outcome already may have been appended by a worker that came no further.
         must_publish = bool(known)
-        with self._measures.step_seconds.labels("locate").time():
-            landed = await self._locate([one for one in wanted if one.command.id not in known])
+        fresh = [one for one in wanted if one.command.id not in known]
+        with self._measures.step_seconds.labels("look").time():
+            landed, _ = await asyncio.gather(self._locate(fresh), desk.prepare([one.command for one in fresh]))
         began_at = desk.head.seq
+        done, failure = await self._commit_each(desk, wanted, known, landed, batch)
+        with self._measures.step_seconds.labels("settle").time():
+            await desk.settle()
+        if must_publish or desk.head.seq > began_at:
+            await self._publish(desk)
+        for message in done:
+            batch.finish(message)
+        if failure is not None:
+            raise failure
+        self._desks.put_back(desk)
+
+    async def _commit_each(
+        self,
+        desk: Desk,
+        wanted: Sequence[Wanted],
+        known: dict[str, Outcome],
+        landed: Mapping[str, Location | str],
+        batch: Batch,
+    ) -> tuple[list[Message], SynclineError | None]:
+        """The messages whose commands have an outcome, and what ended the work early, if anything did."""
         done: list[Message] = []
-        failure: SynclineError | None = None
         for one in wanted:
             try:
                 outcome = known.get(one.command.id)
@@ -129,17 +149,8 @@ class Committer:
             except HOPELESS as error:
                 batch.set_aside(one.message, reason_of(error))
             except (Temporary, ConditionFailed) as error:
-                failure = error
-                break
-        with self._measures.step_seconds.labels("settle").time():
-            await desk.settle()
-        if must_publish or desk.head.seq > began_at:
-            await self._publish(desk)
-        for message in done:
-            batch.finish(message)
-        if failure is not None:
-            raise failure
-        self._desks.put_back(desk)
+                return done, error
+        return done, None
 
     async def _locate(self, wanted: Sequence[Wanted]) -> dict[str, Location | str]:
         """Where the bytes of all commands are, looked at together."""

@@ -7,7 +7,7 @@ behind does no harm: the append fails, and the desk catches up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from syncline.domain.commands import Command
 from syncline.domain.commits import Commit
@@ -63,10 +63,14 @@ class Desk:
             await self._catch_up(head)
         self.head = head
 
+    async def prepare(self, commands: Sequence[Command]) -> None:
+        """Load in bulk what deciding these commands will ask for, as far as that can be told now."""
+        while needed := set().union(*(needed_facts(command, self.tree) for command in commands)):
+            await self._load(needed)
+
     async def decide(self, command: Command, landed: Landed, *, now_ms: int, device_name: str) -> Decision:
         """The decision at head, with all the facts it needs loaded."""
-        while needed := needed_facts(command, self.tree):
-            await self._load(needed)
+        await self.prepare([command])
         misses: Counter[str] = Counter()
         for _ in range(ROUNDS_MAX):
             try:

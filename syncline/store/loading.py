@@ -21,8 +21,8 @@ from syncline.store.journal import Journal
 from syncline.store.snapshot import Snapshot
 from syncline.store.together import together
 
-WHOLE_FOLDER_FROM = 16
-"""From so many questions about one folder on, the folder is read whole."""
+WHOLE_FOLDER_FROM = 8
+"""From so many questions about one folder on it is read whole: as many queries as it has buckets."""
 WHOLE_FOLDER_ROWS_MAX = 20_000
 """A larger folder is asked name by name instead."""
 READS_AT_ONCE = 32
