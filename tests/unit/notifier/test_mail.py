@@ -144,6 +144,22 @@ async def test_a_file_moved_out_of_a_followed_folder_is_told(scene: Scene) -> No
     assert "a.jpg (was in trip)" in text_of(mail)
 
 
+async def test_a_folder_that_left_after_the_window_is_still_where_the_window_saw_it(scene: Scene) -> None:
+    world, notifier, photos = scene.world, scene.world.notifier(), scene.photos
+    await photos.add(scene.alice, "trip", kind=Kind.FOLDER)
+    await world.follows.unfollow(photos.id, photos.id, scene.bob)
+    await world.told(notifier, photos)
+    await world.follows.follow(photos.id, photos.node_id("trip"), scene.bob)
+    await photos.add(scene.alice, "day1", folder="trip", kind=Kind.FOLDER)
+    await photos.add(scene.alice, "a.jpg", folder="day1")
+    await world.told(notifier, photos)
+    world.clock.advance(WINDOW_S)
+    await photos.move(scene.alice, "day1")
+    await notifier.sender.send_due()
+    (mail,) = world.sent_to("Bob")
+    assert "a.jpg" in text_of(mail)
+
+
 async def test_a_removed_member_gets_no_mail(scene: Scene) -> None:
     world, notifier = scene.world, scene.world.notifier()
     await scene.photos.add(scene.alice, "secret.jpg")
@@ -293,6 +309,25 @@ async def test_a_crash_between_claim_and_mail_is_made_good_when_the_lease_is_ove
     assert len(world.sent_to("Bob")) == 1
 
 
+async def test_who_lost_a_claim_settles_nothing(scene: Scene) -> None:
+    """A sender that was slow for longer than its lease must not close the window that another has in hand."""
+    world, notifier = scene.world, scene.world.notifier()
+    await scene.photos.add(scene.alice, "a.jpg")
+    await world.told(notifier, scene.photos)
+    world.clock.advance(WINDOW_S)
+    (due,) = [due for shard in range(SHARDS) for due in await notifier.mailboxes.due(shard, limit=9)]
+    slow = await notifier.mailboxes.claim(due)
+    assert slow is not None
+    world.clock.advance(LEASE_MS / 1000)
+    other = await notifier.mailboxes.claim(due)
+    assert other is not None
+    await notifier.mailboxes.done(slow)
+    await notifier.mailboxes.put_off(slow, world.clock.now_ms() + 1)
+    assert await notifier.mailboxes.get(scene.photos.id, scene.bob) == other
+    await notifier.mailboxes.done(other)
+    assert rows(world.tables, "due#") == []
+
+
 async def test_a_throttled_mail_waits_and_goes_out_later(scene: Scene) -> None:
     world = scene.world
     mailer = world.mailer = FlakyMailer(fails=2)
@@ -394,6 +429,22 @@ async def test_links_lead_to_the_files_that_are_there_for_seven_days(scene: Scen
     assert capability == FileCapability(scene.bob, photos.id, photos.node_id("kept.jpg"), now_s + 7 * 24 * 3600)
     assert f'href="{prefix}{token}"' in html_of(mail)
     assert "Alice Example removed 1 file" in text_of(mail)
+
+
+async def test_what_is_gone_by_now_has_no_link(scene: Scene) -> None:
+    world, notifier, photos = scene.world, scene.world.notifier(), scene.photos
+    await photos.add(scene.alice, "trip", kind=Kind.FOLDER)
+    await photos.add(scene.alice, "inside.jpg", folder="trip")
+    await photos.add(scene.alice, "alone.jpg")
+    await world.told(notifier, photos)
+    world.clock.advance(WINDOW_S)
+    await photos.remove(scene.bob, "trip")
+    await photos.remove(scene.bob, "alone.jpg")
+    await notifier.sender.send_due()
+    (mail,) = world.sent_to("Bob")
+    assert "inside.jpg" in text_of(mail)
+    assert "alone.jpg" in text_of(mail)
+    assert "/v1/links/" not in text_of(mail) + html_of(mail)
 
 
 async def test_headers_let_mail_programs_unsubscribe_and_thread(scene: Scene) -> None:

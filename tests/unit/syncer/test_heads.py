@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.syncer.app import Syncer
+from services.syncer.heads import token_of
 from services.syncer.hub import HELD_PER_ACCOUNT_MAX
 from syncline.domain.errors import Refused
 from syncline.domain.rights import Role
 from syncline.messages import api
-from syncline.messages.library_moved import WAKE_CHANNEL
+from syncline.messages.library_moved import WAKE_CHANNEL, LibraryMoved
 from syncline.ports.queues import Queue
+from syncline.store.journal import Head
 from tests.unit.syncer.world import World
-from tests.unit.writing import Writer
+from tests.unit.writing import INCARNATION, Writer
 
 
 class Scene:
@@ -207,6 +209,23 @@ async def test_a_move_while_the_heads_are_read_is_not_missed(scene: Scene) -> No
         assert task.done(), f"missed after {turns} turns"
 
 
+async def test_a_move_between_a_reading_and_its_answer_is_not_missed(scene: Scene) -> None:
+    syncer = await scene.world.syncer()
+    token = (await syncer.holding.heads(scene.bob, "", 0)).token
+
+    async def move() -> None:
+        await scene.photos.add(scene.alice, "a.jpg")
+        syncer.hub.moved(LibraryMoved(scene.photos.id, scene.photos.seq, INCARNATION), "queue")
+
+    # The next reading is the one before holding, the one after it the first while held.
+    scene.world.tables.after_batch[scene.world.tables.journal_batches + 2] = move
+    task = scene.world.background(syncer.holding.heads(scene.bob, token, 50))
+    await moment(scene)
+    assert scene.world.tables.after_batch == {}
+    assert task.done()
+    assert [h.seq for h in task.result().heads] == [1]
+
+
 async def test_draining_answers_everyone_at_once(scene: Scene) -> None:
     syncer = await scene.world.syncer()
     tasks = [(await held(scene, syncer))[0] for _ in range(5)]
@@ -236,14 +255,33 @@ async def test_too_many_held_requests_are_told_to_come_again(scene: Scene) -> No
 
 async def test_one_account_cannot_take_all_places(scene: Scene) -> None:
     syncer = await scene.world.syncer()
-    token = ""
+    tasks, token = [], ""
     for _ in range(HELD_PER_ACCOUNT_MAX):
-        _, token = await held(scene, syncer)
+        task, token = await held(scene, syncer)
+        tasks.append(task)
     with pytest.raises(Refused):
         await syncer.holding.heads(scene.bob, token, 50)
-    task = scene.world.background(syncer.holding.heads(scene.alice, token, 50))
+    hers = scene.world.background(syncer.holding.heads(scene.alice, token, 50))
     await moment(scene)
-    assert not task.done()
+    assert not hers.done()
+    for task in tasks:
+        task.cancel()
+    await moment(scene)
+    await held(scene, syncer)
+
+
+def test_a_token_says_everything_that_can_differ() -> None:
+    """A restored library has another incarnation and perhaps the same seq."""
+    heads = {"a": Head(1, 1, "i"), "b": Head(2, 1, "i")}
+    others: list[dict[str, Head]] = [
+        {"a": heads["a"]},
+        heads | {"a": Head(2, 1, "i")},
+        heads | {"a": Head(1, 1, "j")},
+        heads | {"c": Head(1, 1, "i")},
+    ]
+    tokens = {token_of(each) for each in [heads, *others]}
+    assert len(tokens) == 5
+    assert token_of(dict(reversed(heads.items()))) == token_of(heads | {"a": Head(1, 7, "i")}) == token_of(heads)
 
 
 async def test_garbage_on_redis_and_on_the_queue_hurts_nobody(scene: Scene) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,16 +32,23 @@ TOKEN_KEYS = (Key("k1", b"t" * 32),)
 
 
 class ReadsCounted(MemoryTables):
-    """Counts the batches read from the journal's table: heads and commits, but not a single head."""
+    """Counts the batches read from the journal's table: heads and commits, but not a single head.
+
+    ``after_batch``: what happens between the n-th reading and its answer.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.journal_batches = 0
+        self.after_batch: dict[int, Callable[[], Awaitable[None]]] = {}
 
     async def get_many(self, table: Table, keys: Any, *, eventual: bool = False) -> Any:
         if table is Table.JOURNAL:
             self.journal_batches += 1
-        return await super().get_many(table, keys, eventual=eventual)
+        found = await super().get_many(table, keys, eventual=eventual)
+        if table is Table.JOURNAL and (meanwhile := self.after_batch.pop(self.journal_batches, None)):
+            await meanwhile()
+        return found
 
 
 class World:
