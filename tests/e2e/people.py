@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,13 +77,19 @@ class Person:
         """The current bytes of a file, straight from S3 with a read credential."""
         state = await self.api.node(library, node)
         assert state.version is not None
+        [content] = await self.contents(library, [state.version])
+        return content
+
+    async def contents(self, library: str, versions: Sequence[m.VersionState]) -> list[bytes]:
+        """The bytes of versions, in order."""
         credential = (await self.api.downloads(library)).credential
+        contents = []
         async with s3_of(credential) as s3:
-            got = await s3.get_object(
-                Bucket=credential.bucket, Key=state.version.key, VersionId=state.version.s3_version
-            )
-            body: bytes = await got["Body"].read()
-        return body[state.version.offset : state.version.offset + state.version.length]
+            for version in versions:
+                got = await s3.get_object(Bucket=credential.bucket, Key=version.key, VersionId=version.s3_version)
+                body: bytes = await got["Body"].read()
+                contents.append(body[version.offset : version.offset + version.length])
+        return contents
 
     async def names(self, library: str) -> list[str]:
         page = await self.api.children(library, library)
