@@ -20,6 +20,7 @@ from botocore.config import Config
 from syncline.client.api import Api
 from syncline.client.home import Home, SessionFile
 from syncline.domain.checksums import checksum_of
+from syncline.domain.rights import Role
 from syncline.messages import api as m
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Person:
     def email(self) -> str:
         return self.session.account.email
 
-    async def library(self, *members: tuple[Person, m.Role], name: str = "Shared") -> str:
+    async def library(self, *members: tuple[Person, Role], name: str = "Shared") -> str:
         """A new library shared with these people; its id."""
         library = await self.api.create_library(name)
         for person, role in members:

@@ -70,7 +70,7 @@ async def test_a_script_that_only_puts_gets_its_file_committed(stack: EmbeddedSt
 
 async def test_bytes_that_are_not_what_was_permitted_become_no_version(stack: EmbeddedStack, tmp_path: Path):
     async with person(stack.url, tmp_path, "alice") as alice, person(stack.url, tmp_path, "bob") as bob:
-        library = await alice.library((bob, m.Role.EDITOR))
+        library = await alice.library((bob, Role.EDITOR))
         answer, permitted = await alice.permit(library, "report.txt", b"as permitted", direct=True)
         forged = tmp_path / "forged.txt"
         forged.write_bytes(b"something else")
@@ -117,7 +117,13 @@ async def _aws_s3_cp(file: Path, credential: m.S3Credential, permitted: m.Permit
         "AWS_DEFAULT_REGION": credential.region,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    command = [Path(sys.executable).parent / "aws", "s3", "cp", file, f"s3://{credential.bucket}/{permitted.key}"]
+    command: list[str | Path] = [
+        Path(sys.executable).parent / "aws",
+        "s3",
+        "cp",
+        file,
+        f"s3://{credential.bucket}/{permitted.key}",
+    ]
     command += ["--endpoint-url", credential.endpoint, "--checksum-algorithm", "SHA256"]
     command += ["--metadata", f"permit={permitted.permit}", "--no-progress"]
     process = await asyncio.create_subprocess_exec(*command, env=environ, stderr=asyncio.subprocess.PIPE)
