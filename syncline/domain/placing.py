@@ -84,7 +84,8 @@ def move(attempt: Attempt, request: Move) -> Verdict:
     asked = known_folder(attempt, request.parent)
     if node.place == Place(asked.id, name):
         return Verdict(Status.UNCHANGED, node.id)
-    if place_unseen(node, request.base_seq, attempt.author):
+    moved_by_this_command = node.placed_seq == draft.seq
+    if not moved_by_this_command and place_unseen(node, request.base_seq, attempt.author):
         return _refused(node, "moved-elsewhere", f"Someone else has moved {node.name!r} meanwhile.")
     if _is_within(draft, asked, node):
         return _refused(node, "cycle", f"{node.name!r} cannot be moved into itself.")
