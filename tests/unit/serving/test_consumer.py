@@ -176,6 +176,28 @@ async def test_a_group_goes_on_behind_a_message_that_can_never_succeed() -> None
         assert await bench.left() == 0
 
 
+async def test_a_group_keeps_its_order_when_its_messages_are_tried_alone() -> None:
+    seen: list[tuple[bytes, ...]] = []
+    failures = [Temporary("away")]
+
+    async def handle(batch: Batch) -> None:
+        bodies = tuple(message.body for message in batch.messages)
+        if b"bad" in bodies:
+            raise Broken("no")
+        if b"1" in bodies and failures:
+            raise failures.pop()
+        seen.append(bodies)
+
+    bench = Bench(handle, Queue.COMMITS)
+    await bench.send(b"1", b"2", b"bad", group="g")
+    for _ in range(6):
+        await bench.consumer.run_once()
+        bench.clock.advance(1_000)
+    assert [body for bodies in seen for body in bodies] == [b"1", b"2"]
+    assert list(await bench.dead()) == [b"bad"]
+    assert await bench.left() == 0
+
+
 async def test_a_message_in_work_is_kept_hidden() -> None:
     finish = asyncio.Event()
     begun = asyncio.Event()
