@@ -112,7 +112,7 @@ def test_most_commands_need_no_fact_twice_asked(world, alice):
     requests: list[Request] = [
         Move(file.node, world.tree.seq, folder, f"moved {n}") for n, file in enumerate(files[:10])
     ]
-    requests += [Remove(file.node, head, False) for file in files[10:]]
+    requests += [Remove(file.node, world.tree.seq, False) for file in files[10:]]
     requests += [AddVersion(alice.permit(f"new {n}", parent=folder, name=f"new {n}")) for n in range(10)]
     command = Command("c", LIBRARY, "a", "d", 99, 0, tuple(requests))
     known, rounds = PartialTree(LIBRARY, world.tree.seq), 0
