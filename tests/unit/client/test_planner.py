@@ -1,0 +1,245 @@
+"""The planner over random histories: it always comes to an end, everybody agrees, and no content is lost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncline.client.operations import (
+    Agree,
+    Fetch,
+    Forget,
+    MakeHere,
+    MoveHere,
+    Plan,
+    RemoveHere,
+    SendFile,
+    SendFolder,
+    SendMove,
+    SendRemove,
+)
+from syncline.client.planner import plan
+from syncline.client.trees import Base, Local, Remote
+from syncline.domain.nodes import Kind
+from tests.unit.client.model import LIBRARY, ModelClient, Service
+from tests.unit.client.planned import base_node, entry, remote_node
+
+ROUNDS_MAX = 16
+names = st.sampled_from("abc")
+paths = st.lists(names, min_size=1, max_size=3).map("/".join)
+acts = st.one_of(
+    st.tuples(st.just("write"), paths),
+    st.tuples(st.just("remove"), paths),
+    st.tuples(st.just("move"), paths, paths),
+    st.tuples(st.just("make"), paths),
+    st.tuples(st.just("step")),
+)
+scripts = st.lists(st.tuples(st.integers(0, 2), acts), max_size=40)
+
+
+def act(client: ModelClient, name: str, where: list[str], written: list[bytes]) -> None:
+    match name:
+        case "write":
+            body = f"{len(written)} by {client.device}".encode()
+            client.write(where[0], body)
+            if client.files().get(where[0]) == body:
+                written.append(body)
+        case "remove":
+            client.remove(where[0])
+        case "move":
+            client.move(*where)
+        case "make":
+            client.make(where[0])
+        case "step":
+            client.step()
+
+
+def settle(client: ModelClient) -> None:
+    """Rounds until the client has nothing left to do."""
+    for _ in range(ROUNDS_MAX):
+        if client.step().empty:
+            return
+    pytest.fail(f"{client.device} goes on and on")
+
+
+@given(script=scripts)
+@settings(max_examples=400)
+def test_everybody_agrees_and_nothing_is_lost(script: list[tuple[int, tuple[str, ...]]]) -> None:
+    service = Service()
+    clients = [ModelClient(service, device) for device in ("alice", "bob", "carol")]
+    written: list[bytes] = []
+    for who, (name, *where) in script:
+        act(clients[who], name, where, written)
+    for _ in range(3):
+        for client in clients:
+            settle(client)
+    for client in clients:
+        assert client.step().empty
+        assert client.files() == service.files()
+        assert client.disk.keys() == service.paths()
+        assert client.removed_unseen == []
+        assert client.base.keys() == service.remote().nodes.keys()
+    destroyed = set().union(*(client.destroyed for client in clients))
+    assert not set(written) - destroyed - set(service.files().values())
+
+
+def planned(base: list, local: list, remote: list, *, allow_removals: bool = False) -> Plan:
+    ids = iter(f"new{n}" for n in range(100))
+    return plan(
+        Base(LIBRARY, {node.node: node for node in base}),
+        Local({e.path: e for e in local}),
+        Remote(LIBRARY, {node.node: node for node in remote}, 9),
+        new_id=lambda: next(ids),
+        allow_removals=allow_removals,
+    )
+
+
+def shown(found: Plan) -> list[str]:
+    """A plan in short: the kind of each operation and what it is about."""
+    lines = []
+    for op in (*found.noted, *found.tree, *found.local, *found.fetches, *found.files):
+        match op:
+            case Agree():
+                about = op.base.node
+            case Forget() | RemoveHere() | SendRemove() | MoveHere():
+                about = op.node
+            case SendMove():
+                about = f"{op.base.node} {op.base.parent}/{op.base.name}"
+            case SendFolder():
+                about = f"{op.node} {op.parent}/{op.name}"
+            case SendFile():
+                about = f"{op.node or op.parent + '/' + op.name} on {op.base_version}"
+            case Fetch() | MakeHere():
+                about = op.remote.node
+        lines.append(f"{type(op).__name__} {about}")
+    return lines
+
+
+FILE = Kind.FILE
+CASES = {
+    "nothing changed": ([base_node("f")], [entry("f")], [remote_node("f")], []),
+    "nothing anywhere": ([], [], [], []),
+    "new here": ([], [entry("f")], [], ["SendFile library/f on "]),
+    "new there": ([], [], [remote_node("f")], ["Fetch f"]),
+    "new on both sides, the same": ([], [entry("f")], [remote_node("f")], ["Agree f"]),
+    "new on both sides, different": ([], [entry("f", text="other")], [remote_node("f")], ["SendFile library/f on "]),
+    "changed here": ([base_node("f")], [entry("f", text="newer")], [remote_node("f")], ["SendFile f on v1"]),
+    "changed there": ([base_node("f")], [entry("f")], [remote_node("f", version="v2", text="newer")], ["Fetch f"]),
+    "changed on both sides": (
+        [base_node("f")],
+        [entry("f", text="mine")],
+        [remote_node("f", version="v2", text="theirs")],
+        ["SendFile f on v1"],
+    ),
+    "changed on both sides to the same": (
+        [base_node("f")],
+        [entry("f", text="newer")],
+        [remote_node("f", version="v2", text="newer")],
+        ["Agree f"],
+    ),
+    "removed here": ([base_node("f")], [], [remote_node("f")], ["SendRemove f"]),
+    "removed there": ([base_node("f")], [entry("f")], [], ["RemoveHere f"]),
+    "removed on both sides": ([base_node("f")], [], [], ["Forget f"]),
+    "removed here, changed there": ([base_node("f")], [], [remote_node("f", version="v2", text="newer")], ["Fetch f"]),
+    "changed here, removed there": ([base_node("f")], [entry("f", text="newer")], [], ["SendFile f on v1"]),
+    "moved here": ([base_node("f")], [entry("g", inode=1)], [remote_node("f")], ["SendMove f library/g"]),
+    "moved here, another inode": (
+        [base_node("f")],
+        [entry("g", inode=7)],
+        [remote_node("f")],
+        ["SendMove f library/g"],
+    ),
+    "moved there": ([base_node("f")], [entry("f")], [remote_node("f", name="g")], ["MoveHere f"]),
+    "moved to two places": (
+        [base_node("f")],
+        [entry("g", inode=1)],
+        [remote_node("f", name="h")],
+        ["Agree f", "MoveHere f"],
+    ),
+    "moved to the same place": ([base_node("f")], [entry("g", inode=1)], [remote_node("f", name="g")], ["Agree f"]),
+    "unmaterialised is not removed": ([base_node("f", materialised=False)], [], [remote_node("f")], []),
+    "unmaterialised and removed there": ([base_node("f", materialised=False)], [], [], ["Forget f"]),
+    "a new folder with a file": (
+        [],
+        [entry("d", folder=True), entry("d/f", inode=2)],
+        [],
+        ["SendFolder new0 library/d", "SendFile new0/f on "],
+    ),
+    "a folder removed here with all in it": (
+        [base_node("d", folder=True), base_node("f", parent="d", inode=2)],
+        [],
+        [remote_node("d", folder=True), remote_node("f", parent="d")],
+        ["SendRemove d"],
+    ),
+    "a folder removed here that has news": (
+        [base_node("d", folder=True), base_node("f", parent="d", inode=2)],
+        [],
+        [remote_node("d", folder=True), remote_node("f", parent="d"), remote_node("g", parent="d")],
+        ["SendRemove f", "MakeHere d", "Fetch g"],
+    ),
+    "a folder removed there with all in it": (
+        [base_node("d", folder=True), base_node("f", parent="d", inode=2)],
+        [entry("d", folder=True), entry("d/f", inode=2)],
+        [],
+        ["RemoveHere f", "RemoveHere d"],
+    ),
+    "a folder removed there that was added to": (
+        [base_node("d", folder=True)],
+        [entry("d", folder=True), entry("d/f", inode=2)],
+        [],
+        ["SendFile d/f on "],
+    ),
+    "a folder given back": (
+        [base_node("d", folder=True), base_node("f", parent="d", inode=2)],
+        [entry("d", folder=True), entry("d/f", inode=2)],
+        [remote_node("e", name="d", folder=True), remote_node("f", parent="e")],
+        ["Agree f", "Agree e", "Forget d"],
+    ),
+    "names swapped there": (
+        [base_node("f"), base_node("g", inode=2, text="other")],
+        [entry("f"), entry("g", inode=2, text="other")],
+        [remote_node("f", name="g"), remote_node("g", name="f", text="other")],
+        ["MoveHere g", "MoveHere f", "MoveHere g"],
+    ),
+    "a file in place of a folder, there": (
+        [base_node("d", folder=True)],
+        [entry("d", folder=True)],
+        [remote_node("f", name="d")],
+        ["RemoveHere d", "Fetch f"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_by_example(case: str) -> None:
+    base, local, remote, wanted = CASES[case]
+    assert shown(planned(base, local, remote)) == wanted
+
+
+def test_what_is_unsure_is_left_alone() -> None:
+    base = [base_node("f"), base_node("d", folder=True), base_node("g", parent="d", inode=3)]
+    remote = [remote_node("f", version="v2", text="newer"), remote_node("d", folder=True), remote_node("g", parent="d")]
+    found = plan(
+        Base(LIBRARY, {node.node: node for node in base}),
+        Local({}, (), frozenset({"f", "d"})),
+        Remote(LIBRARY, {node.node: node for node in remote}, 9),
+        new_id=lambda: "new",
+    )
+    assert found.empty
+
+
+def test_a_missing_root_listing_never_reads_as_removed_beyond_the_bound() -> None:
+    base = [base_node(f"f{n}", inode=n) for n in range(60)]
+    remote = [remote_node(f"f{n}") for n in range(60)]
+    found = planned(base, [], remote)
+    assert found.empty
+    assert len(found.held) == 60
+    assert len(planned(base, [], remote, allow_removals=True).tree) == 60
+    half = [entry(f"f{n}", inode=n) for n in range(30)]
+    assert len(planned(base, half, remote).tree) == 30
+
+
+def test_content_the_library_holds_is_named_not_sent() -> None:
+    (file,) = planned([base_node("f")], [entry("f"), entry("copy", inode=2)], [remote_node("f")]).files
+    assert (file.name, file.source) == ("copy", "v1")

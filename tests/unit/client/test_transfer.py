@@ -1,0 +1,135 @@
+"""Moving bytes: parts resumed after a crash, stripes, and contents that are not what they should be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from syncline.client.progress import NoProgress, Way
+from syncline.client.transfer import ContentChanged, Fetched, Source, Transfers
+from syncline.client.trees import Content
+from syncline.domain.checksums import checksum_of
+from syncline.domain.errors import Broken
+from syncline.messages.api import Permitted
+from tests.unit.client.clients import Client
+from tests.unit.client.fakes import START_S, FakeObjects, Stack
+
+MIB = 1024 * 1024
+
+
+class Counting(NoProgress):
+    def __init__(self) -> None:
+        self.moved_bytes = {Way.UP: 0, Way.DOWN: 0}
+
+    def moved(self, way: Way, size_bytes: int) -> None:
+        self.moved_bytes[way] += size_bytes
+
+
+def setup(hook: Callable[[str], None] = lambda _: None) -> tuple[Stack, FakeObjects, Transfers, Counting]:
+    stack, progress = Stack(), Counting()
+    objects = FakeObjects(stack, hook=hook)
+    return stack, objects, Transfers(lambda _: objects, progress), progress
+
+
+def source(body: bytes) -> Source:
+    return Source(Content(len(body), checksum_of(body), False), lambda offset, length: body[offset : offset + length])
+
+
+PERMITTED = Permitted(node="n", version="v", key="key", permit="sealed")
+SIZES = [0, 1, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 16 * MIB, 35 * MIB + 7]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_there_and_back(size: int) -> None:
+    body = os.urandom(1 + size // 1000) * 1000
+    body = body[:size]
+    stack, objects, transfers, progress = setup()
+    await transfers.send(source(body), objects, PERMITTED)
+    version = stack.current["key"]
+    assert stack.objects["key", version][:3] == (body, checksum_of(body), {"permit": "sealed"})
+    back = bytearray(size)
+
+    def write(data: bytes, offset: int) -> None:
+        back[offset : offset + len(data)] = data
+
+    fetched = Fetched(source(body).content, "key", version, 0, size)
+    await transfers.receive(fetched, objects, write)
+    assert bytes(back) == body
+    assert progress.moved_bytes == {Way.UP: size, Way.DOWN: size}
+
+
+@pytest.mark.parametrize("size", [100, 20 * MIB])
+async def test_other_bytes_than_promised_are_refused(size: int) -> None:
+    body = os.urandom(size)
+    stack, objects, transfers, _ = setup()
+    stack.objects["key", "v"] = (body[:-1] + bytes([body[-1] ^ 1]), "", {}, START_S)
+    with pytest.raises(Broken, match="the library says"):
+        await transfers.receive(Fetched(source(body).content, "key", "v", 0, size), objects, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("size", "harm"),
+    # Of a longer large file only the promised length is read: those are the promised bytes.
+    [(100, "other"), (100, "shorter"), (100, "longer"), (20 * MIB, "other"), (20 * MIB, "shorter")],
+)
+async def test_a_source_that_changed_is_not_stored(size: int, harm: str) -> None:
+    body = os.urandom(size)
+    now = {"other": body[:-1] + b"?", "shorter": body[:-1], "longer": body + b"!"}[harm]
+    stack, objects, transfers, _ = setup()
+    changed = Source(source(body).content, lambda offset, length: now[offset : offset + length])
+    with pytest.raises(ContentChanged):
+        await transfers.send(changed, objects, PERMITTED)
+    assert stack.current == {}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+async def test_an_upload_goes_on_where_a_killed_client_left_it(tmp_path: Path) -> None:
+    stack = Stack()
+    alice = Client(stack, tmp_path, "alice")
+    alice.write("large", os.urandom(1000) * (70 * 1000))
+    sent: list[str] = []
+
+    def kill_after_three_parts(step: str) -> None:
+        sent.append(step)
+        if sent.count("part stored") == 3:
+            raise Killed
+
+    alice.hook = kill_after_three_parts
+    with pytest.raises(Killed):
+        await alice.sync()
+    had = sum(len(parts) for parts in stack.uploads.values())
+    assert had >= 3
+    again: list[str] = []
+    alice.hook = again.append
+    alice.restart()
+    summary = await alice.sync()
+    assert summary.complete
+    assert again.count("put part") == 9 - had
+    assert again.count("create multipart") == 0
+    assert stack.files()["large"] == alice.read("large")
+
+
+async def test_a_download_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    stack = Stack()
+    alice, bob = Client(stack, tmp_path, "alice"), Client(stack, tmp_path, "bob")
+    alice.write("large", os.urandom(1000) * (17 * 1000))
+    await alice.sync()
+
+    def fail(step: str) -> None:
+        if step == "half got":
+            raise Broken("S3 is not itself")
+
+    bob.hook = fail
+    with pytest.raises(Broken):
+        await bob.sync()
+    assert bob.files() == {}
+    assert list((bob.folder / ".syncline/tmp").iterdir()) == []
+    bob.hook = lambda _: None
+    await bob.sync()
+    assert bob.files() == alice.files()
