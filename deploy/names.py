@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FIFO_QUEUES = ("commits",)
+from syncline.aws.names import dead_queue_name, queue_name, table_name
+from syncline.ports.queues import Queue
+from syncline.ports.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +22,13 @@ class Names:
     stack: str = "syncline"
 
     def table(self, table: str) -> str:
-        return f"{self.stack}-{table}"
+        return table_name(self.stack, Table(table))
 
     def queue(self, queue: str) -> str:
-        return f"{self.stack}-{queue}" + _suffix(queue)
+        return queue_name(self.stack, Queue(queue))
 
     def dead_queue(self, queue: str) -> str:
-        return f"{self.stack}-{queue}-dead" + _suffix(queue)
+        return dead_queue_name(self.stack, Queue(queue))
 
     @property
     def topic(self) -> str:
@@ -66,7 +68,3 @@ class Names:
 
     def user_arn(self, service: str) -> str:
         return f"arn:aws:iam::{self.account}:user/{self.identity(service)}"
-
-
-def _suffix(queue: str) -> str:
-    return ".fifo" if queue in FIFO_QUEUES else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from services.gateway.states import node_state, version_state
 from syncline.domain.commands import MAX_REQUESTS
 from syncline.domain.errors import Refused
 from syncline.domain.facts import VersionRecord
@@ -15,6 +14,7 @@ from syncline.messages import api as m
 from syncline.ports.objects import ObjectStore
 from syncline.serving.auth import Access
 from syncline.serving.routes import Call, Nothing
+from syncline.serving.states import node_state, version_state
 from syncline.store.snapshot import Snapshot
 from syncline.store.tree import TreeReader
 

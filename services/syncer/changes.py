@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from services.syncer.states import change_state
 from syncline.domain.commits import Effect
 from syncline.domain.cursors import Cursor, decode_cursor, encode_cursor
 from syncline.domain.errors import Refused
 from syncline.messages import api
 from syncline.serving.bodies import MSGPACK
+from syncline.serving.states import change_state
 from syncline.store.journal import Head, Journal
 
 CHANGES_DEFAULT = 2_000

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
-from services.syncer.states import node_state
 from services.syncer.trees import Trees
 from syncline.domain.comparing import Difference, Entry, State, compare, root_digest
 from syncline.domain.errors import Refused
@@ -18,6 +17,7 @@ from syncline.domain.paths import clean_path
 from syncline.domain.tree import Tree
 from syncline.messages import api
 from syncline.ports.cache import Cache
+from syncline.serving.states import node_state
 from syncline.store.journal import Head
 from syncline.store.snapshot import Snapshot
 from syncline.store.tree import TreeReader
@@ -135,5 +135,5 @@ def _entries(held: Sequence[api.Held]) -> dict[str, Entry]:
 def _difference_state(difference: Difference, nodes: dict[str, Node], newer: set[str]) -> api.DifferenceState:
     state = State.NEWER if difference.path in newer else difference.state
     node = nodes.get(difference.node)
-    shown = None if node is None else node_state(node, difference.path)
+    shown = None if node is None else node_state(node, path=difference.path)
     return api.DifferenceState(path=difference.path, state=state.value, node=shown)

@@ -12,6 +12,8 @@ from syncline.aws.errors import code_of, ours
 from syncline.domain.errors import Refused
 
 REJECTED = {"MessageRejected", "BadRequestException"}
+UNVERIFIED = "not verified"
+"""SES says so in a MessageRejected when *our* sender is not set up: no fault of the recipient's."""
 
 Client = Any
 
@@ -32,7 +34,7 @@ class SesMailer:
                     Content={"Raw": {"Data": message.as_bytes(policy=SMTP)}},
                 )
             except ClientError as error:
-                if code_of(error) in REJECTED:
+                if code_of(error) in REJECTED and UNVERIFIED not in str(error):
                     raise Refused("mail-rejected", f"No mail can be sent to {to}: {error}", status=422) from error
                 raise
         return str(answer["MessageId"])

@@ -24,14 +24,15 @@ def version_state(version: Version) -> api.VersionState:
     )
 
 
-def node_state(node: Node, path: str = "") -> api.NodeState:
+def node_state(node: Node, *, path: str = "", removed: bool | None = None) -> api.NodeState:
+    """``removed`` overrides the node's own, for one that lies in a removed folder."""
     return api.NodeState(
         id=node.id,
         parent=node.parent,
         name=node.name,
         kind=node.kind,
         seq=node.seq,
-        removed=node.removed,
+        removed=node.removed if removed is None else removed,
         conflict_of=node.conflict_of,
         path=path,
         version=None if node.version is None else version_state(node.version),
