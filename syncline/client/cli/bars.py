@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from syncline.client.cli.calling import Call
-from syncline.client.cli.output import name_text
+from syncline.client.cli.output import name_text, size_text
 from syncline.client.progress import NoProgress, Progress, Way
 
 if TYPE_CHECKING:
@@ -27,14 +27,20 @@ def progress(call: Call) -> Iterator[Progress]:
         yield NoProgress()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{size_text(int(speed))}/s" if speed else "", style="progress.data.speed")
 
     with RichProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        Speed(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[files]}  {task.fields[path]}", markup=False),
         console=Console(stderr=True),
@@ -48,7 +54,7 @@ class Bars:
     """Tells a terminal how transfers come along."""
 
     def __init__(self, bars: RichProgress) -> None:
-        self._bars = bars
+        self.shown = bars
         self._tasks: dict[Way, TaskID] = {}
         self._expected: dict[Way, int] = dict.fromkeys(Way, 0)
         self._total: dict[Way, int] = dict.fromkeys(Way, 0)
@@ -57,20 +63,20 @@ class Bars:
     def expect(self, way: Way, files: int, size_bytes: int) -> None:
         self._expected[way] += files
         self._total[way] += size_bytes
-        self._bars.update(self._task(way), total=self._total[way], files=self._count(way))
+        self.shown.update(self._task(way), total=self._total[way], files=self._count(way))
 
     def moved(self, way: Way, size_bytes: int) -> None:
-        self._bars.advance(self._task(way), size_bytes)
+        self.shown.advance(self._task(way), size_bytes)
 
     def finished(self, way: Way, path: str) -> None:
         self._arrived[way] += 1
         name = name_text(path.rpartition("/")[2])
         shown = name if len(name) <= NAME_CELLS_MAX else name[: NAME_CELLS_MAX - 1] + "…"
-        self._bars.update(self._task(way), files=self._count(way), path=shown)
+        self.shown.update(self._task(way), files=self._count(way), path=shown)
 
     def _task(self, way: Way) -> TaskID:
         if way not in self._tasks:
-            self._tasks[way] = self._bars.add_task(VERB[way], total=None, files="", path="")
+            self._tasks[way] = self.shown.add_task(VERB[way], total=None, files="", path="")
         return self._tasks[way]
 
     def _count(self, way: Way) -> str:

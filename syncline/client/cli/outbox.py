@@ -107,7 +107,7 @@ class Outbox:
         )
 
     def _text(self, made: list[str], good: list[Receipt]) -> str:
-        sent = [one for one in good if one.result is not None and one.result.status is Status.APPLIED]
+        sent = [receipt for receipt in good if receipt.sent]
         same = len(good) - len(sent)
         size = size_text(sum(receipt.parcel.size_bytes for receipt in sent))
         parts = []
@@ -133,6 +133,7 @@ class Outbox:
             "source": os.fsencode(receipt.parcel.source).decode(errors="replace"),
             "path": receipt.parcel.path,
             "size_bytes": receipt.parcel.size_bytes,
+            "sent": receipt.sent,
         }
         if receipt.result is not None:
             result: dict[str, object] = msgspec.to_builtins(receipt.result)

@@ -44,11 +44,13 @@ class Order:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one parcel: a result, or an error."""
+    """What became of one parcel: a result, or an error. ``sent``: its bytes were, though S3's event may have brought
+    them into the library before we did."""
 
     parcel: Parcel
     result: ResultState | None = None
     error: Exception | None = None
+    sent: bool = False
 
     @property
     def good(self) -> bool:

@@ -213,7 +213,7 @@ class Sender:
             self._fail([looked for looked, _ in sent], error)
             return
         for (looked, _), result in zip(sent, answer.results, strict=True):
-            self._receipts[looked.parcel] = Receipt(looked.parcel, result)
+            self._receipts[looked.parcel] = Receipt(looked.parcel, result, sent=True)
 
     def _fail(self, looked: Sequence[Looked], error: SynclineError) -> None:
         if isinstance(error, Temporary) or (isinstance(error, Refused) and error.status in (401, 403)):

@@ -20,6 +20,7 @@ from deploy.local.front import Upstreams, front_app
 from services.gateway.app import Chance, Keys, Ports, make_gateway
 from services.gateway.passwords import Passwords
 from services.syncer import app as syncer
+from syncline.domain.commands import AddVersion
 from syncline.memory.cache import MemoryCache
 from syncline.memory.credentials import MemoryCredentials
 from syncline.memory.objects import MemoryObjects
@@ -49,11 +50,18 @@ class Credentials(MemoryCredentials):
 
 
 class PublishingDecider(Decider):
-    """Tells of each commit, as metadata does through the topic."""
+    """Tells of each commit, as metadata does through the topic.
+
+    ``events_are_quicker``: S3's events bring files in before the commands of the clients that sent them.
+    """
+
+    events_are_quicker = False
 
     async def handle(self, message: Message) -> None:
-        await super().handle(message)
         command = commit_changes.decode(message.body).command
+        if self.events_are_quicker and command and isinstance(command.requests[0], AddVersion):
+            await self._decide(msgspec.structs.replace(command, id=self._world.new_id()))
+        await super().handle(message)
         library = command.library if command else self.decided[-1].library
         head = await self.journal.head(library)
         assert head is not None
@@ -85,7 +93,7 @@ class Memory(World):
             public_url="http://syncline.test",
         )
         self.s3 = S3Face(self.objects)
-        self.decider = PublishingDecider(self)
+        self.decider: PublishingDecider = PublishingDecider(self)
         self.consumer = Consumer(
             self.queues,
             Queue.COMMITS,

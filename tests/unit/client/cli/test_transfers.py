@@ -106,6 +106,13 @@ def test_a_changed_file_becomes_a_version_and_the_same_one_is_not_sent_again(
     alice.is_refused("no-such-version", "get", "Shared:plan.txt", "x", "--version", "a" * 20)
 
 
+def test_bytes_that_came_in_by_the_other_road_count_as_sent(alice: Person, here: Path, service: Service) -> None:
+    """S3's event may be quicker than the command's own commit."""
+    write(here / "plan.txt", "a plan")
+    service.world.decider.events_are_quicker = True
+    assert alice.does("put", "plan.txt", "Shared:") == "Sent Shared:plan.txt (6 B)\n"
+
+
 def test_a_large_file_goes_in_parts(alice: Person, here: Path, service: Service) -> None:
     content = os.urandom(MIB) * 20
     write(here / "film", content)
