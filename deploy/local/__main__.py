@@ -33,7 +33,7 @@ def main() -> int:
     """Run the stack until it is stopped; the exit status."""
     options = _parser().parse_args()
     place = Place(options.data.resolve(), Ports.starting_at(options.port))
-    console = Console(quiet=options.quiet)
+    console = Console(options.quiet, options.verbose)
     stack = Stack(place, console, dict(options.set))
     console.say(f"Starting Syncline at {place.url}, data in {place.data} …")
 
@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         help="set a variable of the services, such as SYNCLINE_LOG_LEVEL=debug",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print warnings and errors only")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print a line for each request, too")
     return parser
 
 

@@ -24,6 +24,8 @@ _VALKEY = re.compile(r"^\d+:[A-Z] ")
 _OWN_PLACE = ("time", "timestamp", "level", "service", "event")
 # Ids that join lines when something is looked into: in the files, not on the terminal.
 _IN_FILES_ONLY = ("request", "account", "device", "logger")
+# One line for each request tells little to who watches; --verbose shows them.
+_ROUTINE = re.compile(r'"event": ?"request(-refused)?"')
 _COLOURS = {"warning": "33", "error": "31", "critical": "31;1"}
 
 
@@ -54,10 +56,14 @@ class RotatedLog:
 
 
 class Console:
-    """Prints log lines and the stack's own words; quiet shows warnings and what is worse."""
+    """Prints log lines and the stack's own words.
 
-    def __init__(self, quiet: bool = False, out: TextIO | None = None):
+    ``quiet`` shows warnings and what is worse, ``verbose`` also each request.
+    """
+
+    def __init__(self, quiet: bool = False, verbose: bool = False, out: TextIO | None = None):
         self._out = out or sys.stdout
+        self._verbose = verbose
         self._level_min = LEVELS.index("warning" if quiet else "info")
         self._coloured = self._out.isatty()
 
@@ -69,6 +75,8 @@ class Console:
         """Print one line of a program's log, if its level is shown."""
         level, text = readable(program, line, datetime.now(UTC))
         if LEVELS.index(level) < self._level_min:
+            return
+        if level == "info" and not self._verbose and _ROUTINE.search(line):
             return
         if self._coloured and level in _COLOURS:
             text = f"\033[{_COLOURS[level]}m{text}\033[0m"

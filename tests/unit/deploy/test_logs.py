@@ -6,6 +6,8 @@ import io
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from deploy.local import logs
 from deploy.local.logs import Console, RotatedLog, readable
 
@@ -63,3 +65,15 @@ def test_a_full_log_is_rotated_and_old_ones_are_dropped(tmp_path, monkeypatch):
     assert all(path.stat().st_size <= 100 for path in tmp_path.iterdir())
     kept = [text for name in reversed(names) for text in (tmp_path / name).read_text().splitlines()]
     assert [int(text.split()[1]) for text in kept] == list(range(40 - len(kept), 40))
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_line_for_each_request_is_shown_only_when_asked_for(verbose: bool):
+    out = io.StringIO()
+    console = Console(verbose=verbose, out=out)
+    console.log("gateway", '{"event": "request", "level": "info", "status": 200}')
+    console.log("gateway", '{"event": "request", "level": "warning", "status": 500}')
+    console.log("metadata", '{"event": "published", "level": "info", "seq": 7}')
+    shown = out.getvalue().splitlines()
+    assert len(shown) == 2 + verbose
+    assert "published" in shown[-1]
