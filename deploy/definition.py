@@ -14,6 +14,8 @@ from deploy.names import Names
 from deploy.permissions import Document
 
 SERVICES = ("gateway", "metadata", "syncer", "notifier")
+# The identity of whoever runs `syncline-admin`.
+OPERATOR = "admin"
 
 TABLES = ("journal", "views", "directory", "outcomes", "mail")
 TABLES_THAT_EXPIRE = ("directory", "outcomes", "mail")
@@ -100,7 +102,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What one service runs as: its IAM name and its only policy."""
+    """What one service, or the operator, runs as: its IAM name and its only policy."""
 
     service: str
     name: str
@@ -152,7 +154,7 @@ def define(
         topic=Topic(names.topic, ("sync", "notify")),
         identities=tuple(
             Identity(service, names.identity(service), permissions.of_service(service, names, mail_from))
-            for service in SERVICES
+            for service in (*SERVICES, OPERATOR)
         ),
         client_role=ClientRole(names.client_role, permissions.of_client_role(names)),
         mail_from=mail_from,

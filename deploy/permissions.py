@@ -38,12 +38,13 @@ _BYTES = ("objects/", "direct/")
 
 
 def of_service(service: str, names: Names, mail_from: str) -> Document:
-    """The whole policy of one of the four services. Raises KeyError for another name."""
+    """The whole policy of one of the four services, or of the operator. Raises KeyError for another name."""
     statements: dict[str, Callable[[], list[Statement]]] = {
         "gateway": lambda: _gateway(names),
         "metadata": lambda: _metadata(names),
         "syncer": lambda: _syncer(names),
         "notifier": lambda: _notifier(names, mail_from),
+        "admin": lambda: _operator(names),
     }
     return _document(*statements[service]())
 
@@ -146,6 +147,19 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
         # The sender is the bound, not the resource: the local AWS names none for a mail, and knows no sender.
         _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), ["*"])
         | {"Condition": {"StringEqualsIfExists": {"ses:FromAddress": mail_from}}},
+    ]
+
+
+def _operator(names: Names) -> list[Statement]:
+    """Everything in the stack's own tables, queues and bucket, but no objects' bytes replaced or removed."""
+    tables = ("journal", "views", "directory", "outcomes", "mail")
+    queues = ("uploads", "direct", "commits", "sync", "notify")
+    return [
+        _rows("MendRows", names, tables, _READ_ROWS + _WRITE_ROWS),
+        _allow("ReadObjects", _READ_OBJECTS, [names.objects_arn("")]),
+        _allow("ListObjects", ("s3:ListBucket",), [names.bucket_arn]),
+        _consume(names, queues, also=_SEND),
+        _allow("Publish", ("sns:Publish",), [names.topic_arn]),
     ]
 
 

@@ -59,6 +59,11 @@ class Place:
         return self.data / "secrets"
 
     @property
+    def operator_environment(self) -> Path:
+        """What a shell sources before `syncline-admin`."""
+        return self.secrets / "admin.env"
+
+    @property
     def logs(self) -> Path:
         return self.data / "logs"
 
@@ -89,10 +94,15 @@ class Place:
 
 def write_private(path: Path, value: object) -> None:
     """Write `value` as JSON, whole or not at all, readable by the owner alone (mode 0600)."""
+    write_private_text(path, json.dumps(value, indent=2))
+
+
+def write_private_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by the owner alone (mode 0600)."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

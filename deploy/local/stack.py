@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from deploy.definition import OPERATOR
 from deploy.local import programs
 from deploy.local.lock import CannotStart, check_ports, take_lock
 from deploy.local.logs import Console
@@ -77,6 +78,7 @@ class Stack:
         definition = embedded_definition()
         await supervisor.start(programs.local_aws(self.place), programs.valkey(self.place))
         keys = await provision(self.place, definition)
+        programs.write_operator_environment(self.place, definition, keys[OPERATOR])
         await supervisor.start(*programs.services(self.place, definition, keys, self.settings))
         await supervisor.start(programs.front_door(self.place))
         await when_ready(supervisor)

@@ -1,0 +1,1 @@
+"""The operator's command, ``syncline-admin``: looks at a stack's tables, bucket and queues, and mends them."""

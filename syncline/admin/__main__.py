@@ -1,0 +1,48 @@
+"""``syncline-admin``, also ``python -m syncline.admin``: the operator's command on AWS."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from syncline.admin.app import run
+from syncline.admin.ports import Ports
+from syncline.domain.errors import Broken
+from syncline.domain.ids import id_from_bytes
+from syncline.domain.permits import PermitKey, PermitKeys
+
+ID_RANDOM_BYTES = 13
+
+
+@asynccontextmanager
+async def open_aws() -> AsyncIterator[Ports]:
+    try:
+        from syncline.aws.clock import SystemClock  # the client's install lacks what these need
+        from syncline.aws.connect import connect
+        from syncline.aws.settings import Settings
+    except ModuleNotFoundError as error:
+        raise Broken(f"{error.name} is missing: install syncline[server]") from None
+    settings = Settings.from_environ(os.environ)
+    keys = PermitKeys(tuple(PermitKey(key.id, key.secret) for key in settings.secrets().permit_keys))
+    async with connect(settings) as aws:
+        yield Ports(
+            tables=aws.tables,
+            objects=aws.objects,
+            queues=aws.queues,
+            topic=aws.topic,
+            cache=aws.cache,
+            clock=SystemClock(),
+            new_id=lambda: id_from_bytes(secrets.token_bytes(ID_RANDOM_BYTES)),
+            permit_keys=keys,
+        )
+
+
+def main() -> int:
+    return run(open_aws)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

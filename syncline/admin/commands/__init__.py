@@ -1,0 +1,1 @@
+"""One module per group of commands; ``syncline/admin/app.py`` lists them."""
