@@ -128,7 +128,8 @@ class LocalSteps:
 
     def _turn_aside(self, turned: set[str]) -> bool:
         """Break a ring of moves: whoever holds a wanted name and is to move itself makes room first."""
-        for slot in self._moves.values():
+        wanted = [*self._moves.values(), *((node.parent, node.name) for node in self._makes.values())]
+        for slot in wanted:
             holder = self._holder.get(slot, "")
             if (
                 slot[0] in self._folders

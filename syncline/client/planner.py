@@ -116,7 +116,8 @@ class _Planner:
                 self._content(base, entry, remote)
 
     def _removed_there(self, base: BaseNode, entry: LocalEntry) -> None:
-        self._follow(base, entry)
+        if not self._follow(base, entry):
+            return
         if base.kind is Kind.FILE and entry.content != base.content:
             self._send(entry, node=base.node, base_version=base.version)  # the newer content wins over the removal
         else:

@@ -26,16 +26,19 @@ from tests.unit.client.model import LIBRARY, ModelClient, Service
 from tests.unit.client.planned import base_node, entry, remote_node
 
 ROUNDS_MAX = 16
-names = st.sampled_from("abc")
-paths = st.lists(names, min_size=1, max_size=3).map("/".join)
+PATHS = ("a", "b", "c", "a/a", "a/b", "b/a", "b/b", "a/b/a", "b/a/a", "c/a")
+paths = st.sampled_from(PATHS)
 acts = st.one_of(
     st.tuples(st.just("write"), paths),
+    st.tuples(st.just("write"), paths),
     st.tuples(st.just("remove"), paths),
+    st.tuples(st.just("move"), paths, paths),
     st.tuples(st.just("move"), paths, paths),
     st.tuples(st.just("make"), paths),
     st.tuples(st.just("step")),
 )
-scripts = st.lists(st.tuples(st.integers(0, 2), acts), max_size=40)
+scripts = st.lists(st.tuples(st.integers(0, 2), acts), min_size=4, max_size=30)
+starts = st.lists(paths, max_size=6)
 
 
 def act(client: ModelClient, name: str, where: list[str], written: list[bytes]) -> None:
@@ -63,12 +66,17 @@ def settle(client: ModelClient) -> None:
     pytest.fail(f"{client.device} goes on and on")
 
 
-@given(script=scripts)
-@settings(max_examples=400)
-def test_everybody_agrees_and_nothing_is_lost(script: list[tuple[int, tuple[str, ...]]]) -> None:
+@given(start=starts, script=scripts)
+@settings(max_examples=600)
+def test_everybody_agrees_and_nothing_is_lost(start: list[str], script: list[tuple[int, tuple[str, ...]]]) -> None:
+    """From any tree they agree on, through anything three people do, with rounds in between or none."""
     service = Service()
     clients = [ModelClient(service, device) for device in ("alice", "bob", "carol")]
     written: list[bytes] = []
+    for path in start:
+        act(clients[0], "write", [path], written)
+    for client in clients:
+        settle(client)
     for who, (name, *where) in script:
         act(clients[who], name, where, written)
     for _ in range(3):
