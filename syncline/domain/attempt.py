@@ -7,17 +7,16 @@ then ``deciding`` begins again, with that node among ``stays``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain, count
+from itertools import chain
 
 from syncline.domain.commands import Command, Move, Remove
 from syncline.domain.commits import Status
 from syncline.domain.draft import Draft
 from syncline.domain.errors import Broken
-from syncline.domain.ids import id_from_bytes
+from syncline.domain.ids import derived_ids
 from syncline.domain.nodes import Author, Node
 from syncline.domain.paths import conflict_name
 
@@ -50,7 +49,6 @@ class Attempt:
     index: int = 0  # the request being worked on
     unmoved: set[str] = field(default_factory=set)  # nodes that the command could not move where it wanted them
     _meant: dict[str, str] = field(default_factory=dict)
-    _stand_ins: dict[str, str] = field(default_factory=dict)
 
     def meant(self, node_id: str) -> str:
         """The node that an id stands for: another one when the command asked to make what was there already."""
@@ -60,13 +58,6 @@ class Attempt:
         """From here on, the command means ``node`` when it says ``node_id``."""
         if node_id != node.id:
             self._meant[node_id] = node.id
-
-    def stand_in(self, folder: str) -> Node | None:
-        """The folder that this command has put in a dead one's place."""
-        return self.draft.node(self._stand_ins[folder]) if folder in self._stand_ins else None
-
-    def stands_in(self, folder: str, stand_in: Node) -> None:
-        self._stand_ins[folder] = stand_in.id
 
     def taker(self, parent: str, name: str, newcomer: str = "") -> Node | None:
         """The node that holds a name and is not about to leave it; the newcomer itself does not count."""
@@ -89,11 +80,7 @@ class Attempt:
 
     def fresh_id(self, seed: str) -> str:
         """An id that no node has, the same for the same seed and state, so that deciding twice decides alike."""
-        for n in count():
-            node_id = id_from_bytes(hashlib.sha256(f"{seed} {n}".encode()).digest())
-            if self.draft.node(node_id) is None:
-                return node_id
-        raise AssertionError("unreachable: a library has finitely many nodes")
+        return next(node_id for node_id in derived_ids(seed) if self.draft.node(node_id) is None)
 
     def overstayers(self) -> frozenset[str]:
         """The nodes that were taken to leave and share their place in the end."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 
 ID_LENGTH = 20
 _RANDOM_BYTES = 13
@@ -17,6 +19,12 @@ NewId = Callable[[], str]
 def id_from_bytes(random_bytes: bytes) -> str:
     """The id made of the first 100 bits of at least 13 random bytes."""
     return base64.b32encode(random_bytes[:_RANDOM_BYTES]).decode().lower()[:ID_LENGTH]
+
+
+def derived_ids(seed: str) -> Iterator[str]:
+    """Ids that follow from a text, without end: the first one is used unless it is taken, and so on."""
+    for n in count():
+        yield id_from_bytes(hashlib.sha256(f"{seed} {n}".encode()).digest())
 
 
 def is_id(text: str) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 from syncline.domain.attempt import Attempt, Verdict
 from syncline.domain.commands import MakeFolder, Move
 from syncline.domain.commits import Status
-from syncline.domain.draft import Draft
 from syncline.domain.errors import Refused
 from syncline.domain.facts import ancestors, is_live, path_of
+from syncline.domain.ids import derived_ids
 from syncline.domain.nodes import Author, Kind, Node, Place
 from syncline.domain.paths import MAX_PATH_BYTES, clean_name, join_path
 from syncline.domain.seeing import SERVICE, place_unseen
@@ -22,14 +20,9 @@ def standing_folder(attempt: Attempt, folder_id: str) -> Node:
     its name in its parent (or in that one's stand-in); a live folder that has the name by now serves as well.
     Raises ``Refused`` "no-such-folder" or "not-a-folder" before anything is made.
     """
-    folder = known_folder(attempt, folder_id)
-    way_down = [*reversed(list(ancestors(attempt.draft, folder))), folder]
-    standing = way_down[0]
-    for asked in way_down[1:]:
-        if asked.removed or asked.parent != standing.id:
-            standing = _stand_in(attempt, asked, standing)
-        else:
-            standing = asked
+    standing, gone = _standing_so_far(attempt, known_folder(attempt, folder_id))
+    for folder in gone:
+        standing = _make_stand_in(attempt, folder, standing)
     return standing
 
 
@@ -87,35 +80,52 @@ def move(attempt: Attempt, request: Move) -> Verdict:
     moved_by_this_command = node.placed_seq == draft.seq
     if not moved_by_this_command and place_unseen(node, request.base_seq, attempt.author):
         return _refused(node, "moved-elsewhere", f"Someone else has moved {node.name!r} meanwhile.")
-    if _is_within(draft, asked, node):
+    # What stands in for a dead folder may be the node itself, or lie in it.
+    standing, _ = _standing_so_far(attempt, asked)
+    if any(folder.id == node.id for folder in (standing, *ancestors(draft, standing))):
         return _refused(node, "cycle", f"{node.name!r} cannot be moved into itself.")
     _check_path(attempt, asked, name)
     parent = standing_folder(attempt, request.parent)
-    # The folder that stands in for a dead one may be the node itself, or lie in it.
-    if _is_within(draft, parent, node):
-        return _refused(node, "cycle", f"{node.name!r} cannot be moved into itself.")
     place = Place(parent.id, attempt.free_name(parent.id, name, node.id))
     draft.place(node, place, attempt.author, placer_in(attempt, parent, request.parent, attempt.author))
     return Verdict(Status.APPLIED if place.name == name else Status.CONFLICT, node.id)
 
 
-def _stand_in(attempt: Attempt, gone: Node, parent: Node) -> Node:
+def _standing_so_far(attempt: Attempt, folder: Node) -> tuple[Node, list[Node]]:
+    """The live folder nearest to the one that is meant, and the gone ones from there down that need a stand-in."""
     draft = attempt.draft
-    made = attempt.stand_in(gone.id)
-    if made is not None and is_live(draft, made):
-        return made
-    taker = attempt.taker(parent.id, gone.name)
-    if taker is not None and taker.kind is Kind.FOLDER:
-        return taker
-    node_id = attempt.fresh_id(f"stand-in {gone.id} {draft.seq}")
+    way_up = [folder, *ancestors(draft, folder)]
+    removed = [height for height, above in enumerate(way_up) if above.removed]
+    gone = way_up[: removed[-1] + 1] if removed else []
+    standing = way_up[len(gone)]
+    for height, above in enumerate(gone):
+        stand_in = _stand_in_of(attempt, above)
+        if stand_in is not None:
+            standing, gone = stand_in, gone[:height]
+            break
+    while gone:
+        namesake = attempt.taker(standing.id, gone[-1].name)
+        if namesake is None or namesake.kind is not Kind.FOLDER:
+            break
+        standing = namesake
+        gone.pop()
+    return standing, gone[::-1]
+
+
+def _stand_in_of(attempt: Attempt, gone: Node) -> Node | None:
+    """The live folder that was made in place of a gone one, wherever it is now."""
+    for node_id in derived_ids(f"stand-in {gone.id}"):
+        made = attempt.draft.node(node_id)
+        if made is None or (made.kind is Kind.FOLDER and is_live(attempt.draft, made)):
+            return made
+    raise AssertionError("unreachable: a library has finitely many nodes")
+
+
+def _make_stand_in(attempt: Attempt, gone: Node, parent: Node) -> Node:
+    draft = attempt.draft
+    node_id = attempt.fresh_id(f"stand-in {gone.id}")
     place = Place(parent.id, attempt.free_name(parent.id, gone.name, node_id))
-    stand_in = draft.add_folder(node_id, place, attempt.author, SERVICE)
-    attempt.stands_in(gone.id, stand_in)
-    return stand_in
-
-
-def _is_within(draft: Draft, folder: Node, node: Node) -> bool:
-    return any(above.id == node.id for above in chain([folder], ancestors(draft, folder)))
+    return draft.add_folder(node_id, place, attempt.author, SERVICE)
 
 
 def _check_path(attempt: Attempt, parent: Node, name: str) -> None:

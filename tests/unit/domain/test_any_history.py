@@ -208,6 +208,8 @@ class History:
                 held.base, held.settled = permit.id, True
                 if result.node != permit.node and result.node not in device.held:
                     device.held[result.node] = device.held.pop(permit.node)
+                    # Later edits of what has become another file are sent again, for that one.
+                    device.given_up |= {late.checksum for late in device.unheard if late.node == permit.node}
                 self.see_place(device, result)
             case MakeFolder(node):
                 if result.node != node and node in device.held and result.node not in device.held:
@@ -222,7 +224,9 @@ class History:
                 pass
 
     def is_baffling(self, device: Device, request: Request, result: Result) -> bool:
-        """Whether a folder it wanted made has become one that it has elsewhere, or none."""
+        """Whether something stayed that it wanted gone, or a folder it made is one that it has elsewhere, or none."""
+        if result.status is Status.KEPT:
+            return True
         return isinstance(request, MakeFolder) and request.node in device.held and result.node != request.node
 
     def see_place(self, device: Device, result: Result) -> None:
@@ -246,10 +250,10 @@ class History:
             if node_id in device.held:
                 here = device.held[node_id]
                 here.content, here.base, here.as_of = held.content, held.base, held.as_of
-            elif device.is_free(held.parent, held.name):
+            elif device.reaches(held.parent) and device.is_free(held.parent, held.name):
                 device.held[node_id] = held
             elif held.content is not None:
-                # It would be given another name, and uploaded anew for that.
+                # It would be given another name or folder, and uploaded anew for that.
                 device.given_up.add(held.content)
         device.given_up -= {held.content for held in device.held.values() if held.content is not None}
 
