@@ -12,6 +12,8 @@ from functools import partial
 from deploy import permissions
 from deploy.names import Names
 from deploy.permissions import Document
+from syncline.ports.queues import RECEIVES_MAX, receives_max
+from syncline.ports.queues import Queue as PortQueue
 
 SERVICES = ("gateway", "metadata", "syncer", "notifier")
 # The identity of whoever runs `syncline-admin`.
@@ -24,7 +26,6 @@ TTL_ATTRIBUTE = "expires_at"
 MULTIPART_DAYS_MAX = 7
 # A referred-to command body outlives the queue message that refers to it.
 COMMANDS_DAYS_MAX = 30
-RECEIVE_COUNT_MAX = 5
 RETENTION_SECONDS = 14 * 24 * 3600
 VISIBILITY_SECONDS = 60
 # A commit reads and writes more than other consumers do; twice its own time-out would stall a library.
@@ -88,7 +89,7 @@ class Queue:
     delay_seconds: int = 0
     visibility_seconds: int = VISIBILITY_SECONDS
     retention_seconds: int = RETENTION_SECONDS
-    receive_count_max: int = RECEIVE_COUNT_MAX
+    receive_count_max: int = RECEIVES_MAX
     policy: Document | None = None
 
 
@@ -180,8 +181,14 @@ def _queues(names: Names, uploads_delay_seconds: int) -> tuple[Queue, ...]:
         Queue("commits", fifo=True, visibility_seconds=COMMITS_VISIBILITY_SECONDS),
         Queue("sync", policy=from_topic("sync")),
         Queue("notify", policy=from_topic("notify")),
+        Queue("letters"),
     )
     return tuple(
-        replace(queue, name=names.queue(queue.short_name), dead_name=names.dead_queue(queue.short_name))
+        replace(
+            queue,
+            name=names.queue(queue.short_name),
+            dead_name=names.dead_queue(queue.short_name),
+            receive_count_max=receives_max(PortQueue(queue.short_name)),
+        )
         for queue in plain
     )

@@ -110,7 +110,7 @@ def _gateway(names: Names) -> list[Statement]:
         _rows("WriteHeads", names, ("journal",), _WRITE_ROWS, keys=("head#*",)),
         _allow("KeepLargeCommands", ("s3:PutObject", *_READ_OBJECTS), [names.objects_arn("commands/")]),
         _allow("SignDownloads", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
-        _allow("SendCommits", (*_SEND, *_FIND_QUEUE), [names.queue_arn("commits")]),
+        _allow("SendCommits", (*_SEND, *_FIND_QUEUE), [names.queue_arn(queue) for queue in ("commits", "letters")]),
         _allow("IssueCredentials", ("sts:AssumeRole",), [names.client_role_arn]),
     ]
 
@@ -134,7 +134,7 @@ def _syncer(names: Names) -> list[Statement]:
     return [
         _rows("ReadJournal", names, ("journal", "views", "outcomes", "directory"), _READ_ROWS),
         _rows("KeepCursors", names, ("directory",), ("dynamodb:UpdateItem",), keys=("device#*", "checkpoint#*")),
-        *_consume_topic(names, "sync"),
+        *_consume_and_set_aside(names, "sync"),
     ]
 
 
@@ -143,7 +143,7 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
         _rows("ReadJournal", names, ("journal", "views", "directory"), _READ_ROWS),
         _rows("WriteMail", names, ("mail",), _READ_ROWS + _WRITE_ROWS),
         _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*")),
-        *_consume_topic(names, "notify"),
+        *_consume_and_set_aside(names, "notify", "letters"),
         # The sender is the bound, not the resource: the local AWS names none for a mail, and knows no sender.
         _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), ["*"])
         | {"Condition": {"StringEqualsIfExists": {"ses:FromAddress": mail_from}}},
@@ -182,11 +182,11 @@ def _consume(names: Names, queues: tuple[str, ...], also: tuple[str, ...] = ()) 
     return _allow("Consume", (*_CONSUME, *_FIND_QUEUE, *also), arns)
 
 
-def _consume_topic(names: Names, queue: str) -> list[Statement]:
+def _consume_and_set_aside(names: Names, *queues: str) -> list[Statement]:
     return [
-        _consume(names, (queue,)),
+        _consume(names, queues),
         # A message that can never succeed is set aside with its reason.
-        _allow("SetAside", _SEND, [names.dead_queue_arn(queue)]),
+        _allow("SetAside", _SEND, [names.dead_queue_arn(queue) for queue in queues]),
     ]
 
 

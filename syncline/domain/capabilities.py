@@ -24,6 +24,15 @@ FILE_LINK_LIFE_S = 7 * 24 * 3600
 UNSUBSCRIBE_LIFE_S = 400 * 24 * 3600
 """How long a mail can be unsubscribed from; RFC 8058 and the laws ask for weeks, people keep mail for years."""
 
+RESET_LIFE_S = 3600
+"""How long a link to a new password works."""
+
+ADDRESS_LIFE_S = 24 * 3600
+"""How long a change of address waits for its confirmations."""
+
+INVITATION_LIFE_S = 14 * 24 * 3600
+"""How long an invitation to a library can be accepted."""
+
 MAX_TOKEN_LENGTH = 512
 _PREFIX = b"syncline-capability-1\0"
 
@@ -55,7 +64,40 @@ class FileCapability(msgspec.Struct, frozen=True, array_like=True, tag="file"):
     ends_at: int
 
 
-Capability = UnsubscribeCapability | FileCapability
+class ResetCapability(msgspec.Struct, frozen=True, array_like=True, tag="reset"):
+    """May set a new password of ``account`` until ``ends_at`` (Unix s), once.
+
+    ``stamp`` is ``account_stamp`` when the mail was written: it fits no more once a password was set or the address
+    changed, so nothing has to be stored for a link to work only once.
+    """
+
+    account: str
+    stamp: str
+    ends_at: int
+
+
+class AddressCapability(msgspec.Struct, frozen=True, array_like=True, tag="address"):
+    """May confirm one side (``new``: the new address, else the old one) of an account's change of address."""
+
+    account: str
+    change: str
+    new: bool
+    ends_at: int
+
+
+class InvitationCapability(msgspec.Struct, frozen=True, array_like=True, tag="invitation"):
+    """May accept the invitation, as whom it was sent to."""
+
+    invitation: str
+    ends_at: int
+
+
+Capability = UnsubscribeCapability | FileCapability | ResetCapability | AddressCapability | InvitationCapability
+
+
+def account_stamp(account: str, email: str, epoch: int) -> str:
+    """Stands for what an account is now; another one after every new password and every change of address."""
+    return hashlib.sha256(f"{account}\0{email}\0{epoch}".encode()).hexdigest()[:24]
 
 
 class _Sealed(msgspec.Struct, frozen=True, array_like=True):
@@ -92,7 +134,7 @@ def open_capability(token: str, keys: Sequence[SigningKey], *, now_s: int) -> Ca
     except msgspec.DecodeError:
         raise _bad_link() from None
     if now_s >= capability.ends_at:
-        raise Refused("link-expired", "This link has expired; ask for the file in Syncline.", status=410)
+        raise Refused("link-expired", "This link has expired; ask in Syncline for what it led to.", status=410)
     return capability
 
 

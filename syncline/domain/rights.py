@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -11,6 +12,14 @@ class Role(StrEnum):
     OWNER = "owner"
     EDITOR = "editor"
     VIEWER = "viewer"
+
+
+_RANKS = (Role.VIEWER, Role.EDITOR, Role.OWNER)
+
+
+def highest(roles: Iterable[Role]) -> Role | None:
+    """The role of someone who has all of these, None for none of them."""
+    return max(roles, key=_RANKS.index, default=None)
 
 
 def may_write(role: Role | None) -> bool:

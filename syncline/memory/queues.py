@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncline.ports.clock import Clock
-from syncline.ports.queues import Message, Queue, check_limit, check_message
+from syncline.ports.queues import Message, Queue, check_limit, check_message, receives_max
 
-MAX_RECEIVES = 5
 DEDUP_WINDOW_MS = 5 * 60 * 1000
 VISIBILITY_S = 60
 
@@ -115,7 +114,7 @@ class MemoryQueues:
                 break
             if stored.visible_at_ms > now or stored.group in busy:
                 continue
-            if stored.received >= MAX_RECEIVES:
+            if stored.received >= receives_max(queue):
                 line.dead.append((stored.message(), ""))
                 line.waiting.remove(stored)
                 continue

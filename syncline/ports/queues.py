@@ -3,7 +3,7 @@
 What a caller may rely on: a sent message is received at least once, in any order, unless deleted; a received message
 stays hidden for the queue's visibility time, then comes again. On ``COMMITS`` (FIFO) messages of one ``group`` come
 in order, the next ones only after the earlier are deleted or hidden no more, and a ``dedup`` id repeated in its
-group within five minutes is dropped. After ``max receives`` (5) a message goes to the dead-letter queue.
+group within five minutes is dropped. After ``receives_max`` a message goes to the dead-letter queue.
 
 Errors: ``Temporary``, ``Broken``.
 """
@@ -29,6 +29,17 @@ class Queue(StrEnum):
     COMMITS = "commits"  # FIFO: CommitChanges by library
     SYNC = "sync"  # LibraryMoved for the syncer
     NOTIFY = "notify"  # LibraryMoved for the notifier
+    LETTERS = "letters"  # SendLetter for the notifier
+
+
+RECEIVES_MAX = 5
+LETTER_RECEIVES_MAX = 100
+"""Letters wait for a mail service that is away for hours; each says itself until when it is worth sending."""
+
+
+def receives_max(queue: Queue) -> int:
+    """How often a message of this queue is received before it goes to the dead-letter queue."""
+    return LETTER_RECEIVES_MAX if queue is Queue.LETTERS else RECEIVES_MAX
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from syncline.domain.errors import Broken, ConditionFailed, Refused, SynclineError, Temporary
 from syncline.messages.envelope import Unreadable
 from syncline.ports.clock import Clock
-from syncline.ports.queues import Message, Queue, Queues
+from syncline.ports.queues import Message, Queue, Queues, receives_max
 from syncline.serving.logging import bind_context, clear_context, get_logger
 from syncline.serving.metrics import Metrics
 
@@ -27,7 +27,6 @@ BATCH_MESSAGES_MAX = 10
 RECEIVE_WAIT_S = 20
 RECEIVERS = 2
 VISIBILITY_S = 60
-RECEIVED_MAX = 5  # as in the queues' redrive policy: at the next receiving the queue itself would set it aside
 BACKOFF_S = (5, 15, 45, 135, 405)
 RECEIVE_RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 RELEASE_S = 2.0
@@ -99,6 +98,8 @@ class Consumer:
         self._receivers = receivers
         self._visibility_s = visibility_s
         self._wait_s = wait_s
+        # At the next receiving the queue itself would set the message aside, without a reason.
+        self._received_max = receives_max(queue)
         self._draining = asyncio.Event()
 
     async def start(self) -> None:
@@ -205,7 +206,7 @@ class Consumer:
 
     async def _fail(self, messages: Sequence[Message], error: Exception, in_hand: dict[str, Message]) -> bool:
         hopeless = isinstance(error, Broken | Refused | Unreadable)
-        if not hopeless and all(message.received < RECEIVED_MAX for message in messages):
+        if not hopeless and all(message.received < self._received_max for message in messages):
             await self._leave(messages, error, in_hand)
             return not messages
         if len(messages) > 1:

@@ -74,6 +74,7 @@ def test_only_uploads_are_delayed(definition):
         "commits": 0,
         "sync": 0,
         "notify": 0,
+        "letters": 0,
     }
 
 
@@ -95,6 +96,7 @@ def test_each_source_may_send_to_its_queues_alone(definition):
         "commits": None,
         "sync": topic,
         "notify": topic,
+        "letters": None,
     }
 
 

@@ -13,13 +13,17 @@ import pytest
 
 from syncline.domain.commands import Command, Permit
 from syncline.domain.commits import Commit, Outcome
-from syncline.messages import commit_changes, library_moved, outcome_ready
+from syncline.messages import accounts_touched, commit_changes, library_moved, outcome_ready, send_letter
 from tests.unit.messages import examples
 
 GOLDEN = Path(__file__).parent / "golden"
 
 MOVED = library_moved.LibraryMoved(examples.LIBRARY, 4, "inc")
 CHANGES = commit_changes.CommitChanges(examples.COMMAND)
+TOUCHED = accounts_touched.AccountsTouched(("a" * 20, "b" * 20))
+LETTER = send_letter.SendLetter(
+    "s" * 20, send_letter.Letter.INVITATION, "", {"invitation": "i" * 20}, "en", 1_700_000_000
+)
 
 WIRE_FORMS: dict[str, bytes] = {
     "commit_changes": commit_changes.encode(CHANGES),
@@ -28,6 +32,8 @@ WIRE_FORMS: dict[str, bytes] = {
     "permit": msgspec.msgpack.encode(examples.PERMIT),
     "commit": msgspec.msgpack.encode(examples.COMMIT),
     "outcome": msgspec.msgpack.encode(examples.OUTCOME),
+    "accounts_touched": accounts_touched.encode(TOUCHED),
+    "send_letter": send_letter.encode(LETTER),
 }
 
 
@@ -47,6 +53,8 @@ def test_old_bytes_are_still_read():
     assert msgspec.msgpack.decode(golden("permit"), type=Permit) == examples.PERMIT
     assert msgspec.msgpack.decode(golden("commit"), type=Commit) == examples.COMMIT
     assert msgspec.msgpack.decode(golden("outcome"), type=Outcome) == examples.OUTCOME
+    assert accounts_touched.decode(golden("accounts_touched")) == TOUCHED
+    assert send_letter.decode(golden("send_letter")) == LETTER
 
 
 def test_every_request_survives_the_wire():

@@ -12,8 +12,8 @@ from syncline.domain.errors import Broken, ConditionFailed, NotFound, Refused, T
 from syncline.memory.clock import ManualClock
 from syncline.memory.queues import MemoryQueues
 from syncline.messages.envelope import Unreadable
-from syncline.ports.queues import Message, Queue
-from syncline.serving.consumer import BACKOFF_S, RECEIVED_MAX, Batch, BatchHandler, Consumer, each
+from syncline.ports.queues import RECEIVES_MAX, Message, Queue
+from syncline.serving.consumer import BACKOFF_S, Batch, BatchHandler, Consumer, each
 from syncline.serving.metrics import Metrics
 
 Q = Queue.UPLOADS
@@ -76,14 +76,14 @@ async def test_what_may_succeed_later_comes_again_after_a_growing_pause(error: t
     seen: list[bytes] = []
     bench = Bench(failing(lambda: error("away"), b"bad", seen))
     await bench.send(b"bad")
-    for received in range(1, RECEIVED_MAX):
+    for received in range(1, RECEIVES_MAX):
         assert await bench.consumer.run_once() == 1
         bench.clock.advance(BACKOFF_S[received - 1] - 1)
         assert await bench.consumer.run_once() == 0
         bench.clock.advance(1)
     # The last receiving: the queue itself would set it aside at the next, without a reason.
     assert await bench.consumer.run_once() == 1
-    assert len(seen) == RECEIVED_MAX
+    assert len(seen) == RECEIVES_MAX
     assert await bench.left() == 0
     (reason,) = (await bench.dead()).values()
     assert reason.startswith(error.__name__)
@@ -117,7 +117,7 @@ async def test_at_the_last_receiving_a_batch_is_tried_one_by_one() -> None:
     seen: list[tuple[bytes, ...]] = []
     bench = Bench(whole(lambda: Temporary("away"), b"bad", seen))
     await bench.send(b"a", b"bad")
-    for _ in range(RECEIVED_MAX):
+    for _ in range(RECEIVES_MAX):
         await bench.consumer.run_once()
         bench.clock.advance(1_000)
     assert (b"a",) in seen
@@ -168,7 +168,7 @@ async def test_a_group_goes_on_behind_a_message_that_can_never_succeed() -> None
         seen: list[bytes] = []
         bench = Bench(failing(error, b"bad", seen), Queue.COMMITS)
         await bench.send(b"bad", b"1", b"2", group="g")
-        for _ in range(RECEIVED_MAX * 3):
+        for _ in range(RECEIVES_MAX * 3):
             await bench.consumer.run_once()
             bench.clock.advance(1_000)
         assert list(await bench.dead()) == [b"bad"]
