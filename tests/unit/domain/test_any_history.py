@@ -22,7 +22,7 @@ from syncline.domain.tree import Tree
 from tests.unit.domain.world import LIBRARY, Hand, World
 
 NAMES = ("a", "b", "c.txt")
-STEPS = 25
+STEPS = 40
 DEVICES = 3
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 """A history is made from its seed: a smaller seed is another history, not a simpler one."""
@@ -332,8 +332,8 @@ class Snapshot(msgspec.Struct):
         return cls(held.parent, held.name)
 
 
-@settings(max_examples=60, phases=NO_SHRINKING)
-@given(seed=st.integers(0, 2**32), steps=st.integers(1, STEPS), repeats=st.booleans())
+@settings(max_examples=600, phases=NO_SHRINKING)
+@given(seed=st.integers(0, 2**32), steps=st.integers(STEPS // 4, STEPS), repeats=st.booleans())
 def test_nothing_is_lost_and_the_tree_stays_whole(seed: int, steps: int, repeats: bool):
     history = History(Random(seed), repeats)
     try:
