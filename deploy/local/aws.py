@@ -19,6 +19,7 @@ _KEY_RANDOM_CHARACTERS = 28
 _STATE_DIR = "state"
 _OBJECTS_DIR = "s3"
 _TEMPORARY_DIR = "tmp"
+_TABLES_DIR = "tables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def environment(place: Place) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
         "SYNCLINE_LOCAL_MAIL": str(place.mail),
+        "SYNCLINE_LOCAL_TABLES": str(state / _TABLES_DIR),
     }
 
 

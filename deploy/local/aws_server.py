@@ -1,22 +1,29 @@
-"""The local AWS as a process: MiniStack behind a gate, with the mail it accepts written to disk.
+"""The local AWS as a process: MiniStack behind a gate, its tables logged, the mail it accepts written to disk.
 
 Started by the supervisor as `python -m deploy.local.aws_server`; its settings are in the environment
-(see `deploy.local.aws`). It serves until SIGTERM or SIGINT, then saves its state.
+(see `deploy.local.aws`). It serves until SIGTERM or SIGINT, then saves its state. Killed, it has kept the tables
+(`deploy.local.durable_tables`) and the objects.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
+from deploy.local import torn_objects
+from deploy.local.durable_tables import DurableTables, make_durable
+from deploy.local.group_log import GroupLog
+from deploy.local.log_files import Damaged
 from deploy.local.mail import sent_mail, write_mail
 from deploy.local.version_reads import VersionReads
 
@@ -27,6 +34,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAIL_DIR = "SYNCLINE_LOCAL_MAIL"
+TABLES_DIR = "SYNCLINE_LOCAL_TABLES"
 # SES's own bound of a message with its attachments.
 MAIL_BYTES_MAX = 40 * 2**20
 KEEP_ALIVE_SECONDS = 75
@@ -38,6 +46,7 @@ _SEND_MAIL = "/v2/email/outbound-emails"
 _PRIVATE_PATHS = re.compile(r"^/(_ministack|_localstack|_aws)(/|$)")
 _OPEN_PATHS = ("/_ministack/health", "/_ministack/ready")
 _WELL_KNOWN_KEY = re.compile(r"test|\d{12}")
+_DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 
 class Gate:
@@ -153,16 +162,55 @@ def _keep_sessions(sts: Any) -> None:
     sts.load_persisted_state = lambda state: sts._sessions.update(state.get("sessions", {}))
 
 
+def _end_at_once(reason: str) -> NoReturn:
+    """What is in memory could not be kept: nobody may be told of it. The next start begins from the disk."""
+    print(f"The local AWS ends: {reason}", file=sys.stderr, flush=True)
+    os._exit(os.EX_IOERR)
+
+
+def _acknowledge_only_what_is_kept(s3: Any) -> None:
+    """MiniStack would say that it has an object which the disk did not take."""
+    write = s3._atomic_write
+
+    def write_or_end(path: str, data: Any, *, text: bool = False) -> None:
+        try:
+            write(path, data, text=text)
+        except OSError as error:
+            if error.errno in _DISK_REFUSES:
+                _end_at_once(f"{path} cannot be written: {error}")
+            raise
+
+    s3._atomic_write = write_or_end
+
+
+async def _open_tables() -> DurableTables:
+    from ministack.core import persistence
+    from ministack.services import dynamodb
+
+    log = GroupLog(Path(os.environ[TABLES_DIR]), _end_at_once)
+    saved = Path(persistence.STATE_DIR, "dynamodb.json")
+    try:
+        tables = await make_durable(dynamodb, log, saved, persistence.load_state)
+    except (Damaged, OSError) as error:
+        _end_at_once(f"its tables cannot be read: {error}")
+    if log.torn_bytes:
+        print(f"WARNING The end of the tables' log was torn: {log.torn_bytes} bytes set aside.", file=sys.stderr)
+    return tables
+
+
 async def serve() -> None:
     """Serve until SIGTERM or SIGINT, then save the state (MiniStack does so on ASGI shutdown)."""
-    # MiniStack reads its settings from the environment when it is imported.
+    torn_objects.mend(Path(os.environ["S3_DATA_DIR"]))
+    # MiniStack reads its settings from the environment, and its objects from the disk, when it is imported.
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
     from ministack.app import app as ministack
     from ministack.core.router import extract_access_key_id
-    from ministack.services import sts
+    from ministack.services import s3, sts
 
     _keep_sessions(sts)
+    _acknowledge_only_what_is_kept(s3)
+    tables = await _open_tables()
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
@@ -182,6 +230,7 @@ async def serve() -> None:
         loop.set_exception_handler(_report_unless_cancelled)
 
     await hypercorn_serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+    await tables.close()
 
 
 if __name__ == "__main__":

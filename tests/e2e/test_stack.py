@@ -114,7 +114,7 @@ def test_nothing_outlives_it_when_it_is_killed(tmp_path: Path):
         running.process.wait()
         wait_gone(processes)
         # The local AWS was ended by its leash, and saved its state.
-        assert (running.place.aws_state / "state" / "dynamodb.json").exists()
+        assert (running.place.aws_state / "state" / "sqs.json").exists()
         again = start_stack(running.place)
         try:
             wait_ready(running.place, again)
