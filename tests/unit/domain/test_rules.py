@@ -332,6 +332,15 @@ class TestRule6RemovingFolders:
         assert world.paths() == {"docs": None, "docs/other": None, "docs/other/inside": "one"}
         assert world.known_node(inside.node).seq == 3, "what is inside is not touched"
 
+    def test_of_what_came_since_only_the_topmost_is_touched(self, world, alice, bob):
+        docs = folder(alice, "docs")
+        new = folder(bob, "new", docs)
+        inside = bob.write("inside", "one", new)
+        result = alice.one(Remove(docs, 1, True))
+        assert result.kept == (new,)
+        assert world.paths() == {"docs": None, "docs/new": None, "docs/new/inside": "one"}
+        assert world.known_node(inside.node).seq == 3
+
     def test_what_its_remover_wrote_goes(self, world, alice):
         docs = folder(alice, "docs")
         alice.write("plan", "one", docs)
@@ -687,6 +696,77 @@ class TestRule11Copies:
         docs = folder(alice, "docs")
         assert answer(alice.one(AddVersion(alice.permit("one", node=docs)))) == (Status.REFUSED, "not-a-file")
         assert answer(alice.one(AddVersion(alice.permit("one", node="nobody")))) == (Status.REFUSED, "no-such-file")
+
+
+class TestPlacesThatNobodyChose:
+    """A device that has not applied the commit cannot mean what the service put somewhere (rules 3, 5, 6, 9)."""
+
+    def test_a_conflict_copy_in_a_folder_its_maker_does_not_know_it_in(self, world, alice, bob):
+        plan = alice.write("plan", "one")
+        base, shelf = world.at("plan"), folder(bob, "shelf")
+        bob.one(Move(plan.node, 2, shelf, "plan"))
+        bob.edit(base, "two")
+        assert alice.edit(base, "three").parent == shelf
+        alice.one(Remove(shelf, 2, True))
+        assert set(world.contents()) == {"two", "three"}
+
+    def test_a_new_file_in_a_stand_in(self, world, alice, bob):
+        docs, shelf = folder(alice, "docs"), folder(bob, "shelf")
+        bob.one(Move(docs, 2, shelf, "docs"))
+        bob.one(Remove(docs, 3, True))
+        alice.write("new", "new", docs)
+        alice.one(Remove(shelf, 2, True))
+        assert world.paths() == {"shelf": None, "shelf/docs": None, "shelf/docs/new": "new"}
+
+    def test_a_file_that_came_back(self, world, alice, bob):
+        docs, shelf = folder(alice, "docs"), folder(bob, "shelf")
+        plan = alice.write("plan", "one", docs)
+        bob.one(Move(docs, 3, shelf, "docs"))
+        bob.one(Remove(docs, 4, True))
+        alice.edit(world.known_node(plan.node), "two")
+        alice.one(Remove(shelf, 3, True))
+        assert world.paths() == {"shelf": None, "shelf/docs": None, "shelf/docs/plan": "two"}
+
+    def test_what_stayed_when_its_folder_was_removed(self, world, alice, bob):
+        docs = folder(alice, "docs")
+        deep = folder(alice, "deep", docs)
+        plan = alice.write("plan", "one")
+        bob.one(Move(plan.node, 3, deep, "plan"))
+        assert alice.one(Remove(deep, 3, True)).status is Status.KEPT
+        assert alice.one(Remove(docs, 3, True)).status is Status.KEPT
+        assert world.paths() == {"docs": None, "docs/deep": None, "docs/deep/plan": "one"}
+
+    def test_a_stand_in_is_found_again_under_its_conflict_name(self, world, alice, bob):
+        docs = folder(alice, "docs")
+        bob.one(Remove(docs, 1, True))
+        bob.write("docs", "file")
+        first, second = alice.write("1", "1", docs), alice.write("2", "2", docs)
+        assert first.parent == second.parent
+
+    def test_and_wherever_it_has_been_moved(self, world, alice, bob):
+        docs, shelf = folder(alice, "docs"), folder(alice, "shelf")
+        bob.one(Remove(docs, 2, True))
+        stand_in = alice.write("1", "1", docs).parent
+        bob.one(Move(stand_in, world.tree.seq, shelf, "papers"))
+        alice.write("2", "2", docs)
+        assert {"shelf/papers/1", "shelf/papers/2"} <= world.paths().keys()
+
+    def test_a_folder_cannot_be_moved_into_what_stands_in_for_it_or_lies_in_it(self, world, alice, bob):
+        docs, other = folder(alice, "docs"), folder(alice, "other")
+        bob.one(Remove(docs, 2, True))
+        stand_in = alice.write("1", "1", docs).parent
+        bob.one(Move(stand_in, world.tree.seq, other, "docs"))
+        before = len(world.commits)
+        assert answer(alice.one(Move(other, 2, docs, "other"))) == (Status.REFUSED, "cycle")
+        assert len(world.commits) == before
+
+    def test_a_file_moved_twice_in_one_command_by_way_of_a_stand_in(self, world, alice, bob):
+        docs = folder(alice, "docs")
+        plan = alice.write("plan", "one")
+        bob.one(Remove(docs, 2, True))
+        results = alice.ask(Move(plan.node, 2, docs, "plan"), Move(plan.node, 2, LIBRARY, "plot")).results
+        assert [result.status for result in results] == [Status.APPLIED, Status.APPLIED]
+        assert world.paths() == {"docs": None, "plot": "one"}
 
 
 def test_deciding_at_another_seq_is_a_bug(world, alice):
