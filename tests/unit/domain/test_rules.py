@@ -215,6 +215,16 @@ class TestRule4LateArrivals:
         assert world.known_node(result.node).removed
         assert alice.one(AddVersion(slow)).status is Status.UNCHANGED
 
+    def test_it_revives_what_someone_else_had_removed_first(self, world, alice, bob):
+        docs = folder(alice, "docs")
+        deep = folder(alice, "deep", docs)
+        plan = alice.write("plan", "one", deep)
+        slow = alice.permit("two", node=plan.node, base=plan.version)
+        bob.one(Remove(deep, 3, True))
+        alice.one(Remove(docs, 3, True))
+        assert alice.one(AddVersion(slow)).status is Status.APPLIED
+        assert world.paths() == {"docs": None, "docs/deep": None, "docs/deep/plan": "two"}
+
     def test_a_new_file_on_the_name_its_device_has_written_since(self, world, alice):
         slow = alice.permit("one", name="plan")
         alice.write("plan", "two")
