@@ -27,6 +27,7 @@ from syncline.domain.nodes import Location
 from syncline.domain.permits import PermitKey, PermitKeys
 from syncline.domain.tree import Tree
 from syncline.memory.cache import MemoryCache
+from syncline.memory.counting import CountingObjects, CountingQueues, CountingTables, Counts
 from syncline.memory.credentials import MemoryCredentials
 from syncline.memory.objects import MemoryObjects
 from syncline.memory.queues import MemoryQueues
@@ -102,12 +103,16 @@ class Decider:
             tree.apply(decision.commit)
             # Every other commit's rows are written, so that answers come from rows and overlay alike.
             if decision.commit.seq % 2 == 0:
-                views = Views(self._world.tables)
-                applied = await views.applied(command.library)
-                commits = [c async for c in self.journal.read(command.library, applied, decision.commit.seq)]
-                await views.write(*commits)
-                await views.advance(command.library, after=applied, to=decision.commit.seq)
+                await self.write_views(command.library)
         return decision.outcome
+
+    async def write_views(self, library: str) -> None:
+        """Bring the rows up to the head."""
+        views = Views(self._world.tables)
+        applied = await views.applied(library)
+        commits = [commit async for commit in self.journal.read(library, applied)]
+        await views.write(*commits)
+        await views.advance(library, after=applied, to=applied + len(commits))
 
     async def _landed(self, request: AddVersion) -> Location | str:
         try:
@@ -118,7 +123,9 @@ class Decider:
 
 
 class World:
-    def __init__(self, *, wait_s: float = 25.0) -> None:
+    """``counts`` counts what the gateway alone asks of AWS."""
+
+    def __init__(self, *, wait_s: float = 25.0, counts: Counts | None = None) -> None:
         self.clock = OffsetClock()
         self.tables = MemoryTables()
         self.queues = MemoryQueues(self.clock)
@@ -128,8 +135,16 @@ class World:
         numbers = itertools.count(1)
         self._numbers = numbers
         hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        counted = counts or Counts()
         self.app = make_gateway(
-            Ports(self.tables, self.objects, self.queues, self.cache, self.credentials, self.clock),
+            Ports(
+                CountingTables(self.tables, counted),
+                CountingObjects(self.objects, counted),
+                CountingQueues(self.queues, counted),
+                self.cache,
+                self.credentials,
+                self.clock,
+            ),
             Keys(PERMIT_KEYS, TOKEN_KEYS, LINK_KEYS),
             public_url="http://syncline.test",
             passwords=Passwords(hasher),
@@ -233,8 +248,10 @@ def checksum(content: bytes) -> str:
 
 
 @asynccontextmanager
-async def running_world(*, wait_s: float = 25.0, deciding: bool = True) -> AsyncIterator[World]:
-    world = World(wait_s=wait_s)
+async def running_world(
+    *, wait_s: float = 25.0, deciding: bool = True, counts: Counts | None = None
+) -> AsyncIterator[World]:
+    world = World(wait_s=wait_s, counts=counts)
     deciding_task = asyncio.create_task(world.consumer.run()) if deciding else None
     async with TestClient(TestServer(world.app)) as client:
         world.client = client
