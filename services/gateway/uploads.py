@@ -16,16 +16,9 @@ from syncline.ports.clock import Clock
 from syncline.ports.credentials import Credential, CredentialIssuer
 from syncline.serving.auth import Access, Caller
 from syncline.serving.routes import Call
-from syncline.store.grants import GrantRecord, Grants
+from syncline.store.grants import GRANT_RENEWABLE_S, PERMIT_ALLOWANCE_S, GrantRecord, Grants
 
 CREDENTIAL_S = 900
-GRANT_RENEWABLE_S = 24 * 3600
-PERMIT_ALLOWANCE_S = GRANT_RENEWABLE_S
-"""A permit is good this much longer than the credential it came with.
-
-A large file's permit is fixed when its multipart upload begins, while its bytes go on arriving under renewed
-credentials of the same grant; so it lives as long as a grant may be renewed. Writing needs a living credential anyway.
-"""
 PERMITS_PER_TURN = 100
 
 

@@ -13,12 +13,11 @@ from syncline.domain.errors import SynclineError
 from syncline.messages.library_moved import decode
 from syncline.ports.queues import Message
 from syncline.serving.consumer import Batch, BatchHandler
-from syncline.store.checkpoints import Checkpoints
+from syncline.store.checkpoints import NOTIFIER, Checkpoints
 from syncline.store.follows import FollowRecord, Follows
 from syncline.store.journal import Journal
 from syncline.store.tree import TreeReader
 
-CONSUMER = "notifier"
 COMMITS_AT_ONCE = 64
 """The checkpoint moves on after so many commits, so a long journal is never held in memory or read twice whole."""
 
@@ -37,18 +36,18 @@ class Gathering:
 
     async def gather(self, library: str, upto: int) -> None:
         """Everything from the checkpoint to ``upto``. Raises ``Temporary``; then nothing is lost nor told twice."""
-        after = await self._checkpoints.get(CONSUMER, library)
+        after = await self._checkpoints.get(NOTIFIER, library)
         if upto <= after:
             return
         follows = await self._follows.of_library(library)
         if not follows:
-            await self._checkpoints.advance(CONSUMER, library, upto)
+            await self._checkpoints.advance(NOTIFIER, library, upto)
             return
         for end in (*range(after + COMMITS_AT_ONCE, upto, COMMITS_AT_ONCE), upto):
             commits = [commit async for commit in self._journal.read(library, after, end)]
             await self._tell(library, commits, follows)
             # Only now: a worker that dies before leaves the commits to the next one.
-            await self._checkpoints.advance(CONSUMER, library, end)
+            await self._checkpoints.advance(NOTIFIER, library, end)
             after = end
 
     async def _tell(self, library: str, commits: Sequence[Commit], follows: Sequence[FollowRecord]) -> None:

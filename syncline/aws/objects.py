@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from syncline.aws.errors import code_of, ours
 from syncline.domain.errors import NotFound
-from syncline.ports.objects import ObjectInfo
+from syncline.ports.objects import ListedObject, ObjectInfo
 
 Client = Any
 
@@ -75,6 +75,10 @@ class S3Objects:
         return await self.head(key, answer.get("VersionId", ""))
 
     async def list_keys(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
+        async for listed in self.list_objects(prefix, after=after):
+            yield listed.key
+
+    async def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
         request = {"Bucket": self._bucket, "Prefix": prefix}
         if after:
             request["StartAfter"] = after
@@ -82,7 +86,7 @@ class S3Objects:
             with ours(f"List {prefix}"):
                 page = await self._client.list_objects_v2(**request)
             for entry in page.get("Contents", []):
-                yield entry["Key"]
+                yield ListedObject(entry["Key"], entry["Size"], int(entry["LastModified"].timestamp()))
             if not page.get("IsTruncated"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]

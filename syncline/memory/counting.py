@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncline.memory.rows import row_size_bytes
-from syncline.ports.objects import ObjectInfo, ObjectStore
+from syncline.ports.objects import ListedObject, ObjectInfo, ObjectStore
 from syncline.ports.queues import Message, Queue, Queues
 from syncline.ports.tables import Check, Delete, Key, Put, Row, Table, Tables, Update, Write
 
@@ -155,13 +155,17 @@ class CountingObjects:
         return await self._inner.put(key, body, metadata=metadata, only_if_absent=only_if_absent)
 
     async def list_keys(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
-        listed = 0
+        async for listed in self.list_objects(prefix, after=after):
+            yield listed.key
+
+    async def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
+        seen = 0
         self._counts.call("ListObjectsV2")
-        async for key in self._inner.list_keys(prefix, after=after):
-            if listed and listed % LIST_PAGE_KEYS == 0:
+        async for listed in self._inner.list_objects(prefix, after=after):
+            if seen and seen % LIST_PAGE_KEYS == 0:
                 self._counts.call("ListObjectsV2")
-            listed += 1
-            yield key
+            seen += 1
+            yield listed
 
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
         return await self._inner.presign_get(key, s3_version, filename=filename, expires_s=expires_s)

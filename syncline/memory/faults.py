@@ -17,7 +17,7 @@ from syncline.domain.errors import Temporary
 from syncline.ports.cache import Cache
 from syncline.ports.credentials import Credential, CredentialIssuer
 from syncline.ports.mail import Mailer
-from syncline.ports.objects import ObjectInfo, ObjectStore
+from syncline.ports.objects import ListedObject, ObjectInfo, ObjectStore
 from syncline.ports.queues import Message, Queue, Queues
 from syncline.ports.tables import Check, Delete, Key, Put, Row, Table, Tables, Update, Write
 from syncline.ports.topics import ChangesTopic
@@ -154,6 +154,9 @@ class FaultyObjects:
 
     def list_keys(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
         return self._plan.run_through("objects.list_keys", self._inner.list_keys(prefix, after=after))
+
+    def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
+        return self._plan.run_through("objects.list_objects", self._inner.list_objects(prefix, after=after))
 
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
         return await self._inner.presign_get(key, s3_version, filename=filename, expires_s=expires_s)

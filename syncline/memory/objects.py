@@ -14,7 +14,7 @@ import msgspec
 
 from syncline.domain.errors import ConditionFailed, NotFound
 from syncline.ports.clock import Clock
-from syncline.ports.objects import ObjectInfo
+from syncline.ports.objects import ListedObject, ObjectInfo
 from syncline.ports.queues import Queue, Queues
 
 BUCKET = "memory"
@@ -80,6 +80,10 @@ class MemoryObjects:
         return info
 
     async def list_keys(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
+        async for listed in self.list_objects(prefix, after=after):
+            yield listed.key
+
+    async def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
         last = after
         while True:
             await asyncio.sleep(0)
@@ -88,7 +92,8 @@ class MemoryObjects:
             if not page:
                 return
             for key in page:
-                yield key
+                info, _ = self._find(key, "")
+                yield ListedObject(key, info.size_bytes, info.last_modified)
             last = page[-1]
 
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:

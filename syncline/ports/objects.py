@@ -25,6 +25,15 @@ class ObjectInfo(msgspec.Struct, frozen=True):
     metadata: Mapping[str, str]
 
 
+class ListedObject(msgspec.Struct, frozen=True):
+    """What a listing says of a key's current version. ``last_modified`` in Unix s; of a multipart upload it is, on
+    AWS, when the upload was begun."""
+
+    key: str
+    size_bytes: int
+    last_modified: int
+
+
 class ObjectStore(Protocol):
     async def head(self, key: str, s3_version: str = "") -> ObjectInfo:
         """What is stored under ``key``: the named version, else the current one."""
@@ -42,6 +51,10 @@ class ObjectStore(Protocol):
 
     def list_keys(self, prefix: str, *, after: str = "") -> AsyncIterator[str]:
         """Keys under ``prefix`` in order, those after ``after``, page by page."""
+        ...
+
+    def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
+        """The same listing with what it says of each object. As dear as ``list_keys``."""
         ...
 
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:

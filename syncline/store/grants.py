@@ -1,24 +1,38 @@
-"""Grants: one credential's life each, found again by the hour it was opened in.
+"""Grants: one credential's life each, and the index by which the sweep finds them.
 
 Rows in the table ``directory``::
 
     pk = grant#{grant}        sk = grant     body (packed GrantRecord), expires_at
-    pk = grants#{hour}        sk = {grant}   expires_at (the index: Unix hour of opening)
+    pk = grants#{hour}        sk = {grant}   ends_at, expires_at; last (the index)
+
+The index holds what the sweep has still to look at, by the Unix hour in which to: whoever issues a credential puts a
+row into the hour of the credential's end, the sweep moves it on to the hour of its last look (``last``), and then
+removes it. So a grant that is settled is in no hour, and finding the others costs nothing for it. ``ends_at`` is the
+credential's end: the sweep removes only a row that no newer credential has written meanwhile.
 
 ``expires_at`` is when the row may go, long after the credential's own end.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from syncline.ports.tables import Key, Row, Table, Tables
-from syncline.store.codec import pack, unpack
+from syncline.domain.errors import ConditionFailed
+from syncline.ports.tables import Delete, Equals, Key, Put, Row, Table, Tables
+from syncline.store.codec import number, pack, unpack
 
 GRANT_KEPT_S = 30 * 24 * 3600
-_HOUR_MS = 3_600_000
+GRANT_RENEWABLE_S = 24 * 3600
+PERMIT_ALLOWANCE_S = GRANT_RENEWABLE_S
+"""A permit is good this much longer than the credential it came with.
+
+A large file's permit is fixed when its multipart upload begins, while its bytes go on arriving under renewed
+credentials of the same grant; so it lives as long as a grant may be renewed. Writing needs a living credential anyway.
+"""
+_HOUR_S = 3_600
 _READ_AT_ONCE = 100
 
 
@@ -35,9 +49,18 @@ class GrantRecord(msgspec.Struct, frozen=True, array_like=True):
     expires_at: int
 
 
-def hour_of(at_ms: int) -> int:
-    """The hour of the index that a grant opened at this time lies in: Unix hours."""
-    return at_ms // _HOUR_MS
+class Entry(msgspec.Struct, frozen=True):
+    """One row of the index. ``last``: the look after which the grant is done."""
+
+    hour: int
+    grant: str
+    ends_at: int
+    last: bool
+
+
+def hour_of(at_s: int) -> int:
+    """The hour of the index that a time (Unix s) lies in: Unix hours."""
+    return at_s // _HOUR_S
 
 
 class Grants:
@@ -47,32 +70,43 @@ class Grants:
     async def open(self, grant: GrantRecord) -> None:
         """Store a grant, or its newer state (a later ``expires_at``). Repeating is harmless."""
         key = _key(grant.id)
-        gone_at = grant.expires_at + GRANT_KEPT_S
-        rows: list[Row] = [
-            {"pk": key.pk, "sk": key.sk, "body": pack(grant), "expires_at": gone_at},
-            {"pk": _index(hour_of(grant.opened_at_ms)), "sk": grant.id, "expires_at": gone_at},
-        ]
-        await self._tables.put_many(Table.DIRECTORY, rows)
+        row: Row = {"pk": key.pk, "sk": key.sk, "body": pack(grant), "expires_at": _gone_at(grant.expires_at)}
+        entry = Entry(hour_of(grant.expires_at), grant.id, grant.expires_at, last=False)
+        await self._tables.put_many(Table.DIRECTORY, [row, _entry_row(entry)])
 
     async def get(self, grant: str) -> GrantRecord | None:
-        row = await self._tables.get(Table.DIRECTORY, _key(grant))
-        return None if row is None else unpack(GrantRecord, row["body"])
+        return (await self.many([grant])).get(grant)
 
-    async def opened_in(self, hour: int) -> AsyncIterator[GrantRecord]:
-        """The grants opened in one Unix hour, by id."""
-        ids: list[str] = []
+    async def many(self, grants: Sequence[str]) -> dict[str, GrantRecord]:
+        """Those of many grants that exist, in batches."""
+        keys = {_key(grant): grant for grant in grants}
+        rows = await self._tables.get_many(Table.DIRECTORY, list(keys)) if keys else {}
+        return {keys[key]: unpack(GrantRecord, row["body"]) for key, row in rows.items()}
+
+    # -- the index, for the sweep -----------------------------------------------------------------------------------
+
+    async def entries(self, hour: int) -> AsyncIterator[list[Entry]]:
+        """What is to be looked at in one Unix hour, in batches, by grant."""
+        batch: list[Entry] = []
         async for row in self._tables.query(Table.DIRECTORY, _index(hour)):
-            ids.append(str(row["sk"]))
-            if len(ids) == _READ_AT_ONCE:
-                for grant in await self._many(ids):
-                    yield grant
-                ids = []
-        for grant in await self._many(ids):
-            yield grant
+            batch.append(_entry(row, hour))
+            if len(batch) == _READ_AT_ONCE:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
-    async def _many(self, ids: list[str]) -> list[GrantRecord]:
-        rows = await self._tables.get_many(Table.DIRECTORY, [_key(grant) for grant in ids]) if ids else {}
-        return [unpack(GrantRecord, rows[_key(grant)]["body"]) for grant in ids if _key(grant) in rows]
+    async def move(self, entry: Entry, to: Entry) -> None:
+        """Look at a grant again in another hour. The new row is there before the old one goes."""
+        await self._tables.write(Put(Table.DIRECTORY, _entry_row(to)))
+        if entry.hour != to.hour:
+            await self.done(entry)
+
+    async def done(self, entry: Entry) -> None:
+        """Nothing is left to look at; unless a newer credential has put the grant into this hour again."""
+        key = Key(_index(entry.hour), entry.grant)
+        with contextlib.suppress(ConditionFailed):
+            await self._tables.write(Delete(Table.DIRECTORY, key, Equals({"ends_at": entry.ends_at})))
 
 
 def _key(grant: str) -> Key:
@@ -81,3 +115,21 @@ def _key(grant: str) -> Key:
 
 def _index(hour: int) -> str:
     return f"grants#{hour}"
+
+
+def _gone_at(ends_at: int) -> int:
+    return ends_at + GRANT_KEPT_S
+
+
+def _entry_row(entry: Entry) -> Row:
+    row: Row = {
+        "pk": _index(entry.hour),
+        "sk": entry.grant,
+        "ends_at": entry.ends_at,
+        "expires_at": _gone_at(entry.ends_at),
+    }
+    return {**row, "last": 1} if entry.last else row
+
+
+def _entry(row: Row, hour: int) -> Entry:
+    return Entry(hour, str(row["sk"]), number(row, "ends_at"), "last" in row)

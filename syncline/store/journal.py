@@ -7,7 +7,8 @@ Rows::
     journal   the same pk                         sk = {seq}#{part}    body (the rest of a packed Commit over 350 KB)
     outcomes  pk = command#{command}              sk = outcome         body (packed Outcome), expires_at
 
-An append is one transaction over the three of them, so a commit is seen whole or not at all, two commits never
+An append is one transaction over the three of them and the row that says that the library moved
+(``syncline/store/moves.py``), so a commit is seen whole or not at all, two commits never
 take the same seq, and a command has one outcome.
 """
 
@@ -21,6 +22,7 @@ from syncline.domain.commits import Commit, Outcome
 from syncline.domain.errors import Broken, Refused
 from syncline.ports.tables import Absent, Check, Equals, Exists, Key, Put, Row, Table, Tables, Update, Value
 from syncline.store.codec import blob, number, pack, text, unpack
+from syncline.store.moves import move_of
 
 COMMITS_PER_PARTITION = 512
 COMMITS_BY_KEY_MAX = 16
@@ -93,7 +95,8 @@ class Journal:
         if commit.seq != expected.seq + 1 or commit.library != outcome.library:
             raise Broken(f"A commit at {commit.seq} cannot follow {expected.seq} of {outcome.library}")
         moved = Update(Table.JOURNAL, head_key, set={"seq": commit.seq}, when=still)
-        await self._tables.transact([*_commit_puts(commit), moved, kept])
+        marked = move_of(commit.library, commit.seq, now_ms)
+        await self._tables.transact([*_commit_puts(commit), moved, kept, marked])
 
     async def read(self, library: str, after: int, upto: int | None = None) -> AsyncIterator[Commit]:
         """The commits with ``after < seq <= upto`` (the head when None), in order.

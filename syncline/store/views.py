@@ -46,6 +46,12 @@ class Views:
         row = await self._tables.get(Table.VIEWS, applied_key(library))
         return 0 if row is None else number(row, "seq")
 
+    async def applied_of(self, libraries: Sequence[str]) -> dict[str, int]:
+        """``applied`` of many libraries, in batches."""
+        keys = {applied_key(library): library for library in libraries}
+        rows = await self._tables.get_many(Table.VIEWS, list(keys)) if keys else {}
+        return {library: number(rows[key], "seq") if key in rows else 0 for key, library in keys.items()}
+
     async def write(self, *commits: Commit) -> None:
         """Write the rows of commits. Repeating is harmless, whoever has gone on since."""
         rows: dict[tuple[str, str], Row] = {}

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from syncline.domain.errors import ConditionFailed, NotFound
+from syncline.ports.objects import ListedObject
 from syncline.ports.queues import Queue
 
 BYTES = bytes(range(256)) * 40
@@ -118,6 +119,15 @@ async def test_keys_are_listed_in_order(objects, unique):
     after = [key async for key in objects.list_keys(f"commands/{unique}/", after=wanted[2])]
     assert after == wanted[3:]
     assert [key async for key in objects.list_keys(f"commands/{unique}/none/")] == []
+
+
+async def test_a_listing_tells_size_and_time_of_the_current_version(objects, unique):
+    await objects.put(f"commands/{unique}/a", b"x")
+    newer = await objects.put(f"commands/{unique}/a", b"longer")
+    other = await objects.put(f"commands/{unique}/b", b"")
+    listed = [found async for found in objects.list_objects(f"commands/{unique}/")]
+    assert listed == [ListedObject(info.key, info.size_bytes, info.last_modified) for info in (newer, other)]
+    assert [found.key async for found in objects.list_objects(f"commands/{unique}/", after=newer.key)] == [other.key]
 
 
 async def test_listing_goes_on_over_pages(objects, unique):

@@ -3,9 +3,9 @@
 import pytest
 
 from services.gateway import uploads
-from services.gateway.uploads import CREDENTIAL_S, GRANT_RENEWABLE_S, PERMIT_ALLOWANCE_S
+from services.gateway.uploads import CREDENTIAL_S
 from syncline.domain.permits import MAX_SEALED_BYTES, open_permit
-from syncline.store.grants import Grants, hour_of
+from syncline.store.grants import GRANT_RENEWABLE_S, PERMIT_ALLOWANCE_S, Grants, hour_of
 from tests.unit.gateway.world import PERMIT_KEYS, World, checksum
 
 OTHER = "y" * 20
@@ -35,12 +35,16 @@ async def test_an_upload_gets_permits_and_one_credential_for_its_own_prefix(worl
     assert len({p["version"] for p in answer["permits"]} | {p["node"] for p in answer["permits"]}) == 6
 
 
-async def test_each_grant_is_found_by_its_hour(world: World) -> None:
+async def test_each_grant_is_found_by_the_hour_in_which_its_credential_ends(world: World) -> None:
     alice = await world.person("alice")
     library = await alice.library()
     body = {"intents": [alice.intent(b"", parent=library, name="f")], "direct": True}
     _, answer = await alice.ask("POST", f"/v1/libraries/{library}/uploads", body)
-    (grant,) = [g async for g in Grants(world.tables).opened_in(hour_of(world.clock.now_ms()))]
+    grants = Grants(world.tables)
+    hour = hour_of(world.clock.now_ms() // 1000 + CREDENTIAL_S)
+    (entry,) = [entry async for batch in grants.entries(hour) for entry in batch]
+    grant = await grants.get(entry.grant)
+    assert grant is not None
     assert (grant.id, grant.library, grant.device) == (answer["grant"], library, alice.device)
     assert grant.prefix == f"direct/{library}/{grant.id}/" == world.credentials.issued[0].write_prefixes[0]
     assert answer["permits"][0]["key"].startswith(grant.prefix)

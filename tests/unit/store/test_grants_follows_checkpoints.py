@@ -9,7 +9,7 @@ import msgspec
 from syncline.memory.tables import MemoryTables
 from syncline.store.checkpoints import Checkpoints
 from syncline.store.follows import Follows
-from syncline.store.grants import GRANT_KEPT_S, GrantRecord, Grants, hour_of
+from syncline.store.grants import GRANT_KEPT_S, Entry, GrantRecord, Grants, hour_of
 
 NOW_MS = 1_767_225_600_000
 LIBRARY = "l" * 20
@@ -20,15 +20,21 @@ def a_grant(id: str, opened_at_ms: int = NOW_MS) -> GrantRecord:
     return GrantRecord(id, LIBRARY, "a" * 20, "d" * 20, f"objects/{LIBRARY}/{id}/", False, opened_at_ms, expires_at)
 
 
+async def entries(grants: Grants, hour: int) -> list[Entry]:
+    return [entry async for batch in grants.entries(hour) for entry in batch]
+
+
 class TestGrants:
-    async def test_a_grant_is_found_by_its_id_and_by_its_hour(self):
+    async def test_a_grant_is_found_by_its_id_and_by_the_hour_in_which_its_credential_ends(self):
         grants = Grants(MemoryTables())
         made = [a_grant(f"g{n:019}", NOW_MS + n) for n in range(150)]
         for grant in [*made, a_grant("z" * 20, NOW_MS + 3_600_000)]:
             await grants.open(grant)
         assert await grants.get(made[7].id) == made[7]
         assert await grants.get("x" * 20) is None
-        assert [grant async for grant in grants.opened_in(hour_of(NOW_MS))] == made
+        assert await grants.many([made[7].id, "x" * 20, made[8].id]) == {grant.id: grant for grant in made[7:9]}
+        hour = hour_of(made[0].expires_at)
+        assert await entries(grants, hour) == [Entry(hour, grant.id, grant.expires_at, False) for grant in made]
 
     async def test_a_renewed_grant_replaces_its_state(self):
         grants = Grants(MemoryTables())
@@ -36,7 +42,32 @@ class TestGrants:
         renewed = msgspec.structs.replace(grant, expires_at=grant.expires_at + 900)
         await grants.open(grant)
         await grants.open(renewed)
-        assert [found async for found in grants.opened_in(hour_of(NOW_MS))] == [renewed]
+        assert await grants.get(grant.id) == renewed
+        hour = hour_of(renewed.expires_at)
+        assert await entries(grants, hour) == [Entry(hour, grant.id, renewed.expires_at, False)]
+
+    async def test_a_grant_moves_from_hour_to_hour_until_it_is_done(self):
+        grants = Grants(MemoryTables())
+        grant = a_grant("g" * 20)
+        await grants.open(grant)
+        [first] = await entries(grants, hour_of(grant.expires_at))
+        last = Entry(first.hour + 25, grant.id, grant.expires_at, True)
+        await grants.move(first, last)
+        assert await entries(grants, first.hour) == []
+        assert await entries(grants, last.hour) == [last]
+        await grants.done(last)
+        assert await entries(grants, last.hour) == []
+        assert await grants.get(grant.id) == grant
+
+    async def test_what_a_newer_credential_has_put_into_the_hour_stays(self):
+        grants = Grants(MemoryTables())
+        grant = a_grant("g" * 20)
+        await grants.open(grant)
+        [seen] = await entries(grants, hour_of(grant.expires_at))
+        renewed = msgspec.structs.replace(grant, expires_at=grant.expires_at + 900)
+        await grants.open(renewed)
+        await grants.move(seen, Entry(seen.hour + 25, grant.id, seen.ends_at, True))
+        assert [entry.ends_at for entry in await entries(grants, seen.hour)] == [renewed.expires_at]
 
     async def test_it_outlives_its_credential_by_the_time_the_sweep_needs(self):
         tables = MemoryTables()
