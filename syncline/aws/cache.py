@@ -17,8 +17,13 @@ from redis.exceptions import RedisError
 from syncline.aws.subscriptions import Subscriptions
 from syncline.domain.errors import Broken
 
-TIMEOUT_S = 0.5
-CONNECTIONS_MAX = 50
+TIMEOUT_S = 1.0
+WHOLE_S = 2.0
+"""For one answer of Redis, and for a whole call with its wait for a free connection."""
+
+CONNECTIONS_MAX = 8
+"""Redis answers in well under a millisecond: a few connections carry thousands of calls a second."""
+
 HEALTH_CHECK_S = 15
 REST_S = 1.0
 REST_S_MAX = 10.0
@@ -49,7 +54,7 @@ class RedisCache:
         try:
             pool = BlockingConnectionPool.from_url(
                 url,
-                timeout=TIMEOUT_S,  # for a free connection
+                timeout=None,  # for a free connection: WHOLE_S bounds the wait
                 socket_timeout=TIMEOUT_S,
                 socket_connect_timeout=TIMEOUT_S,
                 socket_keepalive=True,
@@ -114,7 +119,7 @@ class RedisCache:
         if self._monotonic() < self._rest_until:
             return None
         try:
-            async with asyncio.timeout(2 * TIMEOUT_S):
+            async with asyncio.timeout(WHOLE_S):
                 answer = await ask()
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._give_up(error)
@@ -126,6 +131,8 @@ class RedisCache:
 
     def _give_up(self, error: Exception) -> None:
         self.failures += 1
+        if self._monotonic() < self._rest_until:
+            return  # of calls that were under way together, the first one counts
         log.warning("The cache is away, going on without it for %.0f s: %s", self._rest_s, error)
         self._rest_until = self._monotonic() + self._rest_s
         self._rest_s = min(REST_S_MAX, self._rest_s * 2)

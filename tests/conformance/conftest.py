@@ -203,6 +203,7 @@ async def cached(request: pytest.FixtureRequest) -> AsyncIterator[CacheSubject]:
     server.start()
     port = server.port
     async with RedisCache.connect(f"redis://127.0.0.1:{port}/0") as cache:
+        await cache.count("warm", window_s=60)  # so that no test meets the making of a connection
         subject = CacheSubject(cache, SystemClock(), server, port)
         yield subject
         if subject.server is not None and subject.server.is_running():
