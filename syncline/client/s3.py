@@ -33,6 +33,8 @@ RENEWALS_MAX = 4
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
+# A credential that S3 knows no more, or not yet: another one helps.
+_UNKNOWN = frozenset({"InvalidAccessKeyId", "InvalidToken", "InvalidClientTokenId"})
 _AGAIN = frozenset(
     {
         "SlowDown",
@@ -261,7 +263,7 @@ class S3:
                     code, message = s3_xml.error_code(await response.content.read(ANSWER_BYTES_MAX))
                 code = code or response.headers.get("x-amz-error-code", "")
                 retry_after = response.headers.get("Retry-After", "")
-                expired = code in _EXPIRED or (response.status == 403 and not code and method == "HEAD")
+                expired = code in _EXPIRED | _UNKNOWN or (response.status == 403 and not code and method == "HEAD")
                 if expired and renewals < RENEWALS_MAX:
                     renewals += 1
                     credential = await self._credentials.renewed(credential)

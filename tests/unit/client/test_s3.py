@@ -17,7 +17,7 @@ from aiohttp import web
 
 from syncline.client import s3_xml
 from syncline.client.credentials import GrantCredentials
-from syncline.client.s3 import S3, sha256_base64
+from syncline.client.s3 import RENEWALS_MAX, S3, sha256_base64
 from syncline.client.s3_xml import Part
 from syncline.domain.errors import Broken, ConditionFailed, NotFound, Refused, Temporary
 from syncline.messages.api import Intent, S3Credential, UploadAnswer, UploadRequest
@@ -42,7 +42,7 @@ class FakeS3:
         self.requests.append(request)
         body = await request.read()
         assert hashlib.sha256(body).hexdigest() == request.headers["x-amz-content-sha256"]
-        if request.headers.get("x-amz-security-token") != self.good_token:
+        if self.good_token not in ("any", request.headers.get("x-amz-security-token")):
             return self.error(400, "ExpiredToken", request)
         trouble = self.troubles.popleft() if self.troubles else None
         if isinstance(trouble, tuple):
@@ -242,6 +242,18 @@ async def test_denied_is_not_tried_again(bench: Bench) -> None:
     with pytest.raises(Refused) as refused:
         await put(bench)
     assert (refused.value.kind, len(bench.server.requests)) == ("s3-denied", 1)
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "InvalidToken"])
+async def test_a_credential_that_s3_has_forgotten_is_renewed(bench: Bench, code: str) -> None:
+    bench.server.good_token = "any"
+    bench.server.troubles += [(403, code)]
+    await put(bench)
+    assert bench.credentials.given == 2
+    bench.server.troubles += [(403, code)] * 100
+    with pytest.raises(Refused):
+        await put(bench, b"other bytes")
+    assert len(bench.server.requests) == 2 + RENEWALS_MAX + 1
 
 
 async def test_an_expired_token_is_renewed_in_the_middle(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from deploy.local import durable_tables
 from deploy.local.durable_tables import DurableTables, make_durable
 from deploy.local.group_log import GroupLog
 
@@ -23,6 +24,7 @@ TABLE = "syncline-journal"
 WRITERS = 8
 KEYS_EACH = 6
 SHORT_BYTES = 3_000
+SHORT_IMAGE_ROWS = 4
 GONE = "-"
 
 
@@ -99,6 +101,7 @@ def row(pk: str, value: str) -> dict[str, Any]:
 
 async def write_until_killed(folder: Path, seed: int) -> None:
     chance = random.Random(seed)
+    durable_tables.IMAGE_ROWS = SHORT_IMAGE_ROWS
     async with Local(folder, bytes_max=SHORT_BYTES) as local:
         await local.create()
 
