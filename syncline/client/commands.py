@@ -30,7 +30,11 @@ class Commits(Protocol):
 
 
 class Commands:
-    """Sends commands for one link. ``ids`` maps the id asked for a new folder to the one it got."""
+    """Sends commands for one link.
+
+    ``ids`` maps the id asked for a new folder to the one it got. ``twins`` are files whose bytes became (or were)
+    the version of a node that another file on this disk stands for already.
+    """
 
     def __init__(self, agreed: Agreed, index: Index, commits: Commits, summary: Summary) -> None:
         self._agreed = agreed
@@ -38,6 +42,7 @@ class Commands:
         self._commits = commits
         self._summary = summary
         self.ids: dict[str, str] = {}
+        self.twins: list[tuple[SendFile, ResultState]] = []
         self.seq = 0
 
     async def send(self, sent: Sequence[Sent], requests: list[CommitRequest], counter: int) -> list[ResultState]:
@@ -92,6 +97,8 @@ class Commands:
     def _folder(self, sent: SendFolder, result: ResultState, nodes: list[BaseNode]) -> None:
         if result.status not in _TOOK_EFFECT:
             return
+        if result.node in self._agreed.nodes:
+            return  # the library moved one of ours to this place just now: the next plan sees both
         self.ids[sent.node] = result.node
         self._summary.folders_made += result.status is not Status.UNCHANGED
         if result.status is Status.CONFLICT:
@@ -100,7 +107,7 @@ class Commands:
             BaseNode(
                 node=result.node,
                 parent=self.ids.get(sent.parent, sent.parent),
-                name=sent.name,
+                name=sent.here or sent.name,
                 local_name=sent.local_name,
                 kind=Kind.FOLDER,
                 seq=result.seq,
@@ -132,18 +139,29 @@ class Commands:
             self._summary.conflicts.append(_beside(sent.path, result.name))
         if sent.node and result.node != sent.node:
             forget.append(sent.node)  # what is here is the copy now; the original is fetched
-        nodes.append(
-            BaseNode(
-                node=result.node or sent.node,
-                parent=self.ids.get(sent.parent, sent.parent),
-                name=sent.name,
-                local_name=sent.local_name,
-                kind=Kind.FILE,
-                seq=result.seq,
-                version=result.version,
-                content=sent.content,
-                stat=sent.stat,
-            )
+            if result.node in self._agreed.nodes:
+                self.twins.append((sent, result))
+                return
+        elif not sent.node and result.node in self._agreed.nodes:
+            self.twins.append((sent, result))
+            return
+        nodes.append(self.sent_base(sent, result))
+
+    def sent_base(self, sent: SendFile, result: ResultState) -> BaseNode:
+        """What is agreed on with a file that was sent, at the place it has now, wherever it was when planned."""
+        sent_place = (self.ids.get(sent.parent, sent.parent), sent.name, sent.local_name)
+        known = self._agreed.nodes.get(sent.node)
+        parent, name, local_name = (known.parent, known.name, known.local_name) if known else sent_place
+        return BaseNode(
+            node=result.node or sent.node,
+            parent=parent,
+            name=name,
+            local_name=local_name,
+            kind=Kind.FILE,
+            seq=result.seq,
+            version=result.version,
+            content=sent.content,
+            stat=sent.stat,
         )
 
 

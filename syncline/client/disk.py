@@ -40,6 +40,11 @@ def stat_of(found: os.stat_result) -> Stat:
     return Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
+def folder_stat(found: os.stat_result) -> Stat:
+    """Of a folder only the inode says which one it is; its times change with what is in it."""
+    return Stat(0, 0, 0, found.st_ino)
+
+
 def unmoved(one: Stat, other: Stat) -> bool:
     """Whether a file is the same and unwritten, though it may have been renamed (which sets ctime)."""
     return (one.size_bytes, one.mtime_ns, one.inode) == (other.size_bytes, other.mtime_ns, other.inode)
@@ -150,7 +155,7 @@ class Disk:
             except FileExistsError:
                 if not modes.S_ISDIR(os.lstat(target).st_mode):
                     raise
-            return stat_of(os.lstat(target))
+            return folder_stat(os.lstat(target))
 
     def move(self, source: str, target: str) -> Stat:
         """Move a file or folder to a free place. Raises ``Changed`` when it is taken, or the source is gone."""

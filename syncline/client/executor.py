@@ -133,23 +133,18 @@ class Executor:
         state = self._agreed.nodes[step.node]
         local_name = ASIDE_PREFIX + step.node if step.aside else step.name
         target = self._agreed.path_in(step.parent, local_name)
-        source = await asyncio.to_thread(self._source_of_move, path, step.node)
         stat = state.stat
-        if source != target:
-            before = await asyncio.to_thread(self._disk.stat, source)
-            after = await asyncio.to_thread(self._disk.move, source, target)
+        if path != target:
+            before = await asyncio.to_thread(self._disk.stat, path)
+            if before is None or state.stat is None or before.inode != state.stat.inode:
+                raise Changed(f"{path} is another file or folder now")
+            after = await asyncio.to_thread(self._disk.move, path, target)
             stat = _moved_stat(state.stat, before, after)
-        # Put aside only: the agreed place is still the old one, so the next plan moves it on.
-        place = (state.parent, state.name) if step.aside else (step.parent, step.name)
-        moved = msgspec.structs.replace(state, parent=place[0], name=place[1], local_name=local_name, stat=stat)
+        # Put aside only: the name agreed on is still the old one, so the next plan moves it on.
+        name = state.name if step.aside else step.name
+        moved = msgspec.structs.replace(state, parent=step.parent, name=name, local_name=local_name, stat=stat)
         self._agreed.agree([moved])
         self._summary.moved += not step.aside
-
-    def _source_of_move(self, path: str, node: str) -> str:
-        """The path to move from: a kill may have come between putting aside and writing it down."""
-        folder, slash, _ = path.rpartition("/")
-        aside = f"{folder}{slash}{ASIDE_PREFIX}{node}"
-        return aside if self._disk.stat(aside) is not None else path
 
     async def _remove(self, step: RemoveHere, path: str) -> None:
         state = self._agreed.nodes[step.node]

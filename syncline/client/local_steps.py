@@ -127,23 +127,29 @@ class LocalSteps:
         return bool(done)
 
     def _turn_aside(self, turned: set[str]) -> bool:
-        """Break a ring of moves: whoever holds a wanted name and is to move itself makes room first."""
+        """Break a ring: who holds a wanted name and is to move itself makes room first, and so does who keeps a
+        folder from being removed that holds one."""
         wanted = [*self._moves.values(), *((node.parent, node.name) for node in self._makes.values())]
         for slot in wanted:
             holder = self._holder.get(slot, "")
-            if (
-                slot[0] in self._folders
-                and holder in self._moves
-                and holder not in turned
-                and slot != self._moves[holder]
-            ):
-                turned.add(holder)
-                parent, name = self._where[holder][0], ASIDE_PREFIX + holder
-                self.ordered.append(MoveHere(holder, parent, name, aside=True))
-                self._take(holder)
-                self._put(holder, (parent, name))
-                return True
+            if slot[0] not in self._folders or not holder:
+                continue
+            movers = [holder] if holder in self._moves else self._leaving(holder) if holder in self._removes else []
+            for mover in movers:
+                if mover not in turned and (mover != holder or slot != self._moves[mover]):
+                    turned.add(mover)
+                    self._step_aside(mover, slot[0])
+                    return True
         return False
+
+    def _leaving(self, folder: str) -> list[str]:
+        return [node for node in self._moves if self._is_inside(self._where[node][0], folder)]
+
+    def _step_aside(self, node: str, parent: str) -> None:
+        name = ASIDE_PREFIX + node
+        self.ordered.append(MoveHere(node, parent, name, aside=True))
+        self._take(node)
+        self._put(node, (parent, name))
 
     # -- the picture
 

@@ -33,6 +33,8 @@ class Matched:
     def pair(self, node: str, entry: LocalEntry) -> None:
         self.entries[node] = entry
         self.nodes[entry.path] = node
+        if entry.local_name == ASIDE_PREFIX + node:
+            self.aside.add(node)
 
 
 def match(base: Base, local: Local, remote: Remote) -> Matched:
@@ -93,7 +95,6 @@ def _pair_aside(matched: Matched, below: Mapping[str, list[BaseNode]], local: Lo
         if node == entry.local_name or known is None or known.kind is not entry.kind or node in matched.entries:
             continue
         matched.pair(node, entry)
-        matched.aside.add(node)
         _descend(matched, node, entry.path, below, local)
 
 
@@ -157,8 +158,10 @@ def _pair_folders_made_on_both_sides(matched: Matched, local: Local, remote: Rem
             continue
         parent = matched.nodes.get(entry.parent, "") if entry.parent else remote.root
         stand_in = there.get((parent, entry.name))
-        if stand_in is None or stand_in.node in matched.entries or stand_in.node in matched.gone:
+        if stand_in is None or stand_in.node in matched.entries or stand_in.node in matched.unsure:
             continue
+        if stand_in.node in matched.gone:
+            _revive(matched, stand_in.node)
         if known:
             replaced[known] = stand_in.node
             matched.entries.pop(known)
@@ -168,6 +171,19 @@ def _pair_folders_made_on_both_sides(matched: Matched, local: Local, remote: Rem
     for node, state in list(matched.base.items()):
         if state.parent in replaced:
             matched.base[node] = msgspec.structs.replace(state, parent=replaced[state.parent])
+
+
+def _revive(matched: Matched, folder: str) -> None:
+    """A folder that is missing where it was, but is now at a place where there is one: what it held was moved away
+    with it before anybody here removed it, so it is not missing but still to come."""
+    below = _children(matched.base.values())
+    todo = [folder]
+    while todo:
+        node = todo.pop()
+        matched.gone.discard(node)
+        todo += [child.node for child in below.get(node, ()) if child.node in matched.gone]
+        if node != folder:
+            del matched.base[node]
 
 
 def _agreed(remote: RemoteNode, entry: LocalEntry) -> BaseNode:

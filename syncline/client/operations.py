@@ -33,7 +33,8 @@ class Forget(msgspec.Struct, frozen=True, tag="forget"):
 
 
 class SendFolder(msgspec.Struct, frozen=True, tag="send-folder"):
-    """Make the local folder ``path`` a node. ``node`` is the id it shall get."""
+    """Make the local folder ``path`` a node. ``node`` is the id it shall get; ``here`` its name on this disk, where
+    that is not to be its name in the library."""
 
     node: str
     parent: str
@@ -41,6 +42,7 @@ class SendFolder(msgspec.Struct, frozen=True, tag="send-folder"):
     local_name: str
     path: str
     stat: Stat
+    here: str = ""
 
 
 class SendMove(msgspec.Struct, frozen=True, tag="send-move"):

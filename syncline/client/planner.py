@@ -128,8 +128,8 @@ class _Planner:
         here = agreed if base.node in self.matched.aside else (self._parent_id(entry), entry.name)
         there = (remote.parent, remote.name)
         if here == there and base.node not in self.matched.aside:
-            return
-        if here != agreed and there == agreed and not self._would_cycle(base.node, here[0]):
+            self._follow(base, entry)
+        elif here != agreed and there == agreed and not self._would_cycle(base.node, here[0]):
             moved = msgspec.structs.replace(base, parent=here[0], name=here[1], local_name=entry.local_name)
             self.moves_out.append(SendMove(moved, self.remote.seq, entry.path))
         elif self._follow(base, entry):
@@ -141,11 +141,11 @@ class _Planner:
         False when that is a folder which the library does not have yet: then nothing can be moved before it does.
         """
         parent = self._parent_id(entry)
-        if base.node in self.matched.aside:
-            return True
         if parent != self.given.root and parent not in self.matched.base:
             return False
-        followed = msgspec.structs.replace(base, parent=parent, name=entry.name, local_name=entry.local_name)
+        name = base.name if base.node in self.matched.aside else entry.name
+        stat = entry.stat if entry.content == base.content else base.stat
+        followed = msgspec.structs.replace(base, parent=parent, name=name, local_name=entry.local_name, stat=stat)
         self.matched.base[base.node] = followed
         return True
 
@@ -167,8 +167,7 @@ class _Planner:
         for entry in self.matched.fresh:
             parent = self._parent_id(entry)
             if entry.kind is Kind.FOLDER:
-                made = SendFolder(self.ids[entry.path], parent, entry.name, entry.local_name, entry.path, entry.stat)
-                self.folders.append(made)
+                self._send_folder(entry, parent)
                 continue
             same_place = self.there.get((parent, entry.name))
             if same_place and same_place.node not in self.matched.base and entry.content == same_place.content:
@@ -184,6 +183,27 @@ class _Planner:
                 self.adopted.add(same_place.node)
             else:
                 self._send(entry)
+
+    def _send_folder(self, entry: LocalEntry, parent: str) -> None:
+        """A new folder. Where the library has moved one of ours to its place, it takes another name: the library
+        would take the two for one, but here they are two."""
+        holder = self.there.get((parent, entry.name))
+        name, n = entry.name, 1
+        if holder is not None and holder.node in self.moves_in:
+            while (parent, name) in self.there:
+                n += 1
+                name = f"{entry.name} ({n})"
+        self.folders.append(
+            SendFolder(
+                node=self.ids[entry.path],
+                parent=parent,
+                name=name,
+                local_name=entry.local_name,
+                path=entry.path,
+                stat=entry.stat,
+                here=entry.name,
+            )
+        )
 
     def _fresh_there(self, kept: set[str]) -> None:
         for node in self.remote.nodes.values():

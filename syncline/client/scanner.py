@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from syncline.client.disk import OWN_FOLDER, Disk, stat_of
+from syncline.client.disk import OWN_FOLDER, Disk, folder_stat, stat_of
 from syncline.client.hashing import content_of, is_executable
 from syncline.client.matching import ASIDE_PREFIX
 from syncline.client.trees import Content, Local, LocalEntry, Skipped, Stat
@@ -128,7 +128,8 @@ def _entry(walked: _Walked, folder: str, entry: os.DirEntry[str], names: set[str
         return None
     name = entry.name if entry.name.startswith(ASIDE_PREFIX) else clean_name(entry.name)
     kind = Kind.FOLDER if modes.S_ISDIR(found.st_mode) else Kind.FILE
-    seen = LocalEntry(path, folder, name, entry.name, kind, stat_of(found))
+    stat = folder_stat(found) if kind is Kind.FOLDER else stat_of(found)
+    seen = LocalEntry(path, folder, name, entry.name, kind, stat)
     if kind is Kind.FOLDER:
         walked.entries[path] = seen
     else:

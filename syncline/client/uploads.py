@@ -79,6 +79,7 @@ class Uploads:
             results = await self._commands.send(
                 ready, [self._copy_request(file) for file in ready], self._next_counter()
             )
+        await self._settle_twins()
         for file, result in zip(ready, results, strict=True):
             if result.status is Status.REFUSED:
                 self.uncopyable.add((file.content.size_bytes, file.content.checksum))
@@ -233,10 +234,36 @@ class Uploads:
     async def _commit(self, sent: Sequence[tuple[SendFile, m.Permitted]], counter: int) -> None:
         requests: list[m.CommitRequest] = [m.AddVersion(permit=permitted.permit) for _, permitted in sent]
         results = await self._commands.send([file for file, _ in sent], requests, counter)
+        await self._settle_twins()
         for (file, _), result in zip(sent, results, strict=True):
             if result.status is not Status.REFUSED:
                 self._summary.uploaded += 1
                 self._summary.bytes_up += file.content.size_bytes
+
+    async def _settle_twins(self) -> None:
+        """Where two files here came to stand for one node, with the same bytes: the one the base knows stays."""
+        while self._commands.twins:
+            file, result = self._commands.twins.pop()
+            try:
+                path = self._agreed.path_in(self._parent(file), file.local_name)
+                if await asyncio.to_thread(self._is_held, result.node, path, file):
+                    check = self._disk.expecting((file.stat,), file.content)
+                    await asyncio.to_thread(self._disk.trash_file, path, check)
+                else:
+                    self._agreed.agree([self._commands.sent_base(file, result)])
+            except Changed:
+                self._summary.later.append(file.path)
+
+    def _is_held(self, node: str, path: str, file: SendFile) -> bool:
+        """Whether another file than the one at ``path`` holds the same bytes for this node."""
+        held = self._agreed.path(node)
+        if held == path:
+            return False
+        try:
+            self._disk.expecting((), file.content)(self._disk.at(held))
+        except (Changed, OSError):
+            return False
+        return True
 
 
 def _chunks(files: Sequence[SendFile]) -> list[Sequence[SendFile]]:

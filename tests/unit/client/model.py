@@ -212,11 +212,11 @@ class ModelClient:
 
     def _settle(self, op: SendFolder | SendMove | SendRemove, result: Result, ids: dict[str, str]) -> None:
         match op:
-            case SendFolder() if result.status in TOOK_EFFECT:
+            case SendFolder() if result.status in TOOK_EFFECT and result.node not in self.base:
                 ids[op.node] = result.node
                 parent = ids.get(op.parent, op.parent)
                 self.base[result.node] = BaseNode(
-                    result.node, parent, op.name, op.local_name, Kind.FOLDER, result.seq, stat=op.stat
+                    result.node, parent, op.here or op.name, op.local_name, Kind.FOLDER, result.seq, stat=op.stat
                 )
             case SendMove():
                 parent = ids.get(op.base.parent, op.base.parent)
@@ -242,7 +242,7 @@ class ModelClient:
         match step:
             case MakeHere(remote=remote):
                 path = self._path_in(remote.parent, remote.name)
-                if path is None or path in self.disk:
+                if path is None or path in self.disk or not self._is_folder(path.rpartition("/")[0]):
                     return
                 self.disk[path] = Thing(next(self.inodes))
                 self._agree(remote, self.disk[path])
@@ -253,23 +253,31 @@ class ModelClient:
                     source is None
                     or target is None
                     or source not in self.disk
+                    or self.disk[source].inode != _inode(self.base[step.node])
+                    or not self._is_folder(target.rpartition("/")[0])
                     or (target in self.disk and source != target)
                 ):
                     return
                 self._rename(source, target)
-                place = {} if step.aside else {"parent": step.parent, "name": step.name}
-                name = target.rpartition("/")[2]
-                self.base[step.node] = msgspec.structs.replace(self.base[step.node], local_name=name, **place)
+                state = self.base[step.node]
+                name = state.name if step.aside else step.name
+                self.base[step.node] = msgspec.structs.replace(
+                    state, parent=step.parent, name=name, local_name=target.rpartition("/")[2]
+                )
             case RemoveHere():
                 path = self._path(step.node)
                 if path is None or path not in self.disk:
                     return
                 if not step.folder:
-                    assert _content(self.disk[path]) == self.base[step.node].content, "an edit was about to be removed"
+                    if _content(self.disk[path]) != self.base[step.node].content:
+                        return  # as the disk would say: changed
                     del self.disk[path]
                 elif len(self._at_and_below(path)) == 1:
                     del self.disk[path]
                 del self.base[step.node]
+
+    def _is_folder(self, path: str) -> bool:
+        return not path or (path in self.disk and self.disk[path].body is None)
 
     def _agree(self, remote: RemoteNode, thing: Thing) -> None:
         self.base[remote.node] = BaseNode(
@@ -288,10 +296,11 @@ class ModelClient:
         remote = fetch.remote
         known = self.base.get(remote.node) if fetch.expected else None
         path = self._path(known.node) if known else self._path_in(remote.parent, remote.name)
-        if path is None:
+        if path is None or not self._is_folder(path.rpartition("/")[0]):
             return
         there = self.disk.get(path)
-        assert (_content(there) if there else None) == fetch.content, "an edit was about to be overwritten"
+        if (_content(there) if there else None) != fetch.content:
+            return  # as the disk would say: changed
         self.disk[path] = Thing(next(self.inodes), self.service.bytes_of(remote))
         self._agree(remote, self.disk[path])
         if known:
@@ -302,7 +311,7 @@ class ModelClient:
         parent = ids.get(file.parent, file.parent)
         path = self._path(file.node) if file.node in self.base else self._path_in(parent, file.local_name)
         thing = self.disk.get(path) if path is not None else None
-        if thing is None or _content(thing) != file.content or thing.body is None:
+        if path is None or thing is None or thing.body is None or _content(thing) != file.content:
             return
         permit_id = self.service.new_id()
         permit = c.Permit(
@@ -329,19 +338,20 @@ class ModelClient:
         (result,) = self.service.decide(self.device, [c.AddVersion(permit)])
         if result.status is Status.REFUSED:
             return
-        if file.node and result.node != file.node:
-            self.base.pop(file.node, None)
+        known = self.base.pop(file.node, None)
+        place = (known.parent, known.name, known.local_name) if known else (parent, file.name, file.local_name)
+        held = self._path(result.node) if result.node in self.base else None
+        if held is not None and held != path and held in self.disk and _content(self.disk[held]) == file.content:
+            del self.disk[path]  # one node, two files with the same bytes
+            return
         self.base[result.node] = BaseNode(
-            result.node,
-            parent,
-            file.name,
-            file.local_name,
-            Kind.FILE,
-            result.seq,
-            result.version,
-            file.content,
-            _stat(thing),
+            result.node, *place, Kind.FILE, result.seq, result.version, file.content, _stat(thing)
         )
+
+
+def _inode(base: BaseNode) -> int:
+    assert base.stat
+    return base.stat.inode
 
 
 def _stat(thing: Thing) -> Stat:

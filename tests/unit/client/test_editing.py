@@ -25,7 +25,7 @@ def pair(tmp_path: Path) -> Pair:
 
 def at_step(client: Client, step: str, action) -> None:
     """Do something once, when the client comes to a step."""
-    done = []
+    done: list[str] = []
 
     def hook(seen: str) -> None:
         if seen == step and not done:
