@@ -12,7 +12,7 @@ from functools import partial
 from deploy import permissions
 from deploy.names import Names
 from deploy.permissions import Document
-from syncline.ports.queues import RECEIVES_MAX, receives_max
+from syncline.ports.queues import RECEIVES_MAX, receives_max, visibility_s
 from syncline.ports.queues import Queue as PortQueue
 
 SERVICES = ("gateway", "metadata", "syncer", "notifier")
@@ -27,9 +27,6 @@ MULTIPART_DAYS_MAX = 7
 # A referred-to command body outlives the queue message that refers to it.
 COMMANDS_DAYS_MAX = 30
 RETENTION_SECONDS = 14 * 24 * 3600
-VISIBILITY_SECONDS = 60
-# A commit reads and writes more than other consumers do; twice its own time-out would stall a library.
-COMMITS_VISIBILITY_SECONDS = 90
 # A batch is committed by its client before its own events arrive (design §5).
 UPLOADS_DELAY_SECONDS = 120
 
@@ -87,7 +84,7 @@ class Queue:
     dead_name: str = ""
     fifo: bool = False
     delay_seconds: int = 0
-    visibility_seconds: int = VISIBILITY_SECONDS
+    visibility_seconds: int = 0
     retention_seconds: int = RETENTION_SECONDS
     receive_count_max: int = RECEIVES_MAX
     policy: Document | None = None
@@ -178,7 +175,7 @@ def _queues(names: Names, uploads_delay_seconds: int) -> tuple[Queue, ...]:
     plain = (
         Queue("uploads", delay_seconds=uploads_delay_seconds, policy=from_bucket("uploads")),
         Queue("direct", policy=from_bucket("direct")),
-        Queue("commits", fifo=True, visibility_seconds=COMMITS_VISIBILITY_SECONDS),
+        Queue("commits", fifo=True),
         Queue("sync", policy=from_topic("sync")),
         Queue("notify", policy=from_topic("notify")),
         Queue("letters"),
@@ -188,6 +185,7 @@ def _queues(names: Names, uploads_delay_seconds: int) -> tuple[Queue, ...]:
             queue,
             name=names.queue(queue.short_name),
             dead_name=names.dead_queue(queue.short_name),
+            visibility_seconds=visibility_s(PortQueue(queue.short_name)),
             receive_count_max=receives_max(PortQueue(queue.short_name)),
         )
         for queue in plain

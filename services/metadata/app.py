@@ -1,12 +1,16 @@
-"""What metadata is made of: the committer, two intakes, and the pages that say how it is."""
+"""What metadata is made of: the committer, two intakes, the sweep, and the pages that say how it is."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
+from services.metadata.arrivals import Arrivals
 from services.metadata.committer import Committer
+from services.metadata.grant_sweep import GrantSweep
 from services.metadata.intake import Intake
 from services.metadata.measures import Measures
+from services.metadata.move_sweep import MoveSweep
+from services.metadata.sweep import Sweep, grace_s
 from syncline.domain.permits import PermitKeys
 from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
@@ -22,11 +26,10 @@ from syncline.store.journal import Journal
 COMMIT_RECEIVERS = 4
 """Batches of different libraries in work at a time; one library's commits come one after another."""
 INTAKE_RECEIVERS = 2
-COMMITS_VISIBILITY_S = 90
 READY_PROBE = "readyz"
 
 
-def consumers(
+def parts(
     *,
     tables: Tables,
     objects: ObjectStore,
@@ -36,8 +39,9 @@ def consumers(
     clock: Clock,
     keys: PermitKeys,
     metrics: Metrics,
-) -> list[Consumer]:
-    """The consumers of the queues ``commits``, ``uploads`` and ``direct``."""
+    sweep_interval_s: int,
+) -> list[Consumer | Sweep]:
+    """The consumers of the queues ``commits``, ``uploads`` and ``direct``, and the sweep."""
     measures = Measures(metrics)
     committer = Committer(tables, objects, topic, cache, clock, measures)
     intake = Intake(tables, objects, queues, keys, measures)
@@ -49,13 +53,43 @@ def consumers(
             clock=clock,
             metrics=metrics,
             receivers=COMMIT_RECEIVERS,
-            visibility_s=COMMITS_VISIBILITY_S,
         ),
         *(
             Consumer(queues, queue, intake.handle, clock=clock, metrics=metrics, receivers=INTAKE_RECEIVERS)
             for queue in (Queue.UPLOADS, Queue.DIRECT)
         ),
+        sweep(
+            tables=tables,
+            objects=objects,
+            queues=queues,
+            topic=topic,
+            clock=clock,
+            keys=keys,
+            measures=measures,
+            interval_s=sweep_interval_s,
+        ),
     ]
+
+
+def sweep(
+    *,
+    tables: Tables,
+    objects: ObjectStore,
+    queues: Queues,
+    topic: ChangesTopic,
+    clock: Clock,
+    keys: PermitKeys,
+    measures: Measures,
+    interval_s: int,
+) -> Sweep:
+    """What heals everything that was lost on the way, every ``interval_s`` seconds."""
+    grace = grace_s(interval_s)
+    arrivals = Arrivals(tables, objects, queues, keys)
+    jobs = (
+        GrantSweep(tables, objects, arrivals, clock, measures, grace_s=grace),
+        MoveSweep(tables, topic, clock, measures, grace_s=grace),
+    )
+    return Sweep(jobs, tables, clock, measures, interval_s=interval_s)
 
 
 def make_pages(metrics: Metrics, tables: Tables, queues: Queues) -> web.Application:

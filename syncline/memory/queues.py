@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncline.ports.clock import Clock
-from syncline.ports.queues import Message, Queue, check_limit, check_message, receives_max
+from syncline.ports.queues import Message, Queue, check_limit, check_message, receives_max, visibility_s
 
 DEDUP_WINDOW_MS = 5 * 60 * 1000
-VISIBILITY_S = 60
 
 
 @dataclass
@@ -40,7 +39,7 @@ class MemoryQueues:
     """
 
     def __init__(
-        self, clock: Clock, *, visibility_s: int = VISIBILITY_S, delays_s: Mapping[Queue, int] | None = None
+        self, clock: Clock, *, visibility_s: int | None = None, delays_s: Mapping[Queue, int] | None = None
     ) -> None:
         self._clock = clock
         self._visibility_s = visibility_s
@@ -120,14 +119,14 @@ class MemoryQueues:
                 continue
             stored.received += 1
             stored.receipt = f"{queue.value}-{stored.id}-{stored.received}"
-            stored.visible_at_ms = now + self._visibility_s * 1000
+            stored.visible_at_ms = now + (self._visibility_s or visibility_s(queue)) * 1000
             taken.append(stored.message())
         return taken
 
     def _next_visible_ms(self, queue: Queue) -> int:
         now = self._clock.now_ms()
         due = [stored.visible_at_ms - now for stored in self._lines[queue].waiting if stored.visible_at_ms > now]
-        return min(due, default=VISIBILITY_S * 1000)
+        return min(due, default=visibility_s(queue) * 1000)
 
     async def _wait(self, changed: asyncio.Event, wait_ms: int) -> None:
         """Until something happened on a queue or ``wait_ms`` passed on the clock."""

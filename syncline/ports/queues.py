@@ -42,6 +42,16 @@ def receives_max(queue: Queue) -> int:
     return LETTER_RECEIVES_MAX if queue is Queue.LETTERS else RECEIVES_MAX
 
 
+VISIBILITY_S = 60
+COMMITS_VISIBILITY_S = 15
+"""A library waits so long when the worker that holds its next commit is killed. Consumers extend what they work on."""
+
+
+def visibility_s(queue: Queue) -> int:
+    """How long a received message of this queue stays hidden, unless it is deleted or hidden longer."""
+    return COMMITS_VISIBILITY_S if queue is Queue.COMMITS else VISIBILITY_S
+
+
 class Message(msgspec.Struct, frozen=True):
     """One received message. ``receipt`` names this receiving of it; ``received`` counts receivings, from 1."""
 

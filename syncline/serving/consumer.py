@@ -19,18 +19,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from syncline.domain.errors import Broken, ConditionFailed, Refused, SynclineError, Temporary
 from syncline.messages.envelope import Unreadable
 from syncline.ports.clock import Clock
-from syncline.ports.queues import Message, Queue, Queues, receives_max
+from syncline.ports.queues import Message, Queue, Queues, receives_max, visibility_s
 from syncline.serving.logging import bind_context, clear_context, get_logger
 from syncline.serving.metrics import Metrics
 
 BATCH_MESSAGES_MAX = 10
 RECEIVE_WAIT_S = 20
 RECEIVERS = 2
-VISIBILITY_S = 60
 BACKOFF_S = (5, 15, 45, 135, 405)
 RECEIVE_RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 RELEASE_S = 2.0
-EXTENSIONS_MAX = 20
+EXTENSIONS_MAX = 120
 REASON_CHARACTERS_MAX = 500
 
 
@@ -74,8 +73,8 @@ def each(handle: Callable[[Message], Awaitable[None]]) -> BatchHandler:
 class Consumer:
     """The part of a service that consumes one queue.
 
-    ``receivers`` batches are in work at a time. ``visibility_s`` is the queue's: it is extended while a batch is in
-    work, up to ``EXTENSIONS_MAX`` times.
+    ``receivers`` batches are in work at a time. Their messages are kept hidden while they are, extended up to
+    ``EXTENSIONS_MAX`` times.
     """
 
     def __init__(
@@ -87,7 +86,6 @@ class Consumer:
         clock: Clock,
         metrics: Metrics,
         receivers: int = RECEIVERS,
-        visibility_s: int = VISIBILITY_S,
         wait_s: int = RECEIVE_WAIT_S,
     ) -> None:
         self._queues = queues
@@ -96,7 +94,7 @@ class Consumer:
         self._clock = clock
         self._metrics = metrics
         self._receivers = receivers
-        self._visibility_s = visibility_s
+        self._visibility_s = visibility_s(queue)
         self._wait_s = wait_s
         # At the next receiving the queue itself would set the message aside, without a reason.
         self._received_max = receives_max(queue)
