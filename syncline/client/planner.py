@@ -61,6 +61,7 @@ class _Planner:
     makes: list[RemoteNode] = field(default_factory=list)
     removes_here: set[str] = field(default_factory=set)
     adopted: set[str] = field(default_factory=set)
+    leaving: set[str] = field(default_factory=set)
 
     def plan(self) -> Plan:
         for node in self.remote.nodes.values():
@@ -73,7 +74,7 @@ class _Planner:
         for state in self.matched.base.values():
             self._held(state)
         self._fresh_here()
-        removals, kept, files = plan_removals(self.remote, self.matched, {m.base.node for m in self.moves_out})
+        removals, kept, files = plan_removals(self.remote, self.matched, self.leaving)
         self._fresh_there(kept)
         self._bookkeeping()
         steps = LocalSteps(
@@ -132,6 +133,7 @@ class _Planner:
         elif here != agreed and there == agreed and not self._would_cycle(base.node, here[0]):
             moved = msgspec.structs.replace(base, parent=here[0], name=here[1], local_name=entry.local_name)
             self.moves_out.append(SendMove(moved, self.remote.seq, entry.path))
+            self.leaving.add(base.node)
         elif self._follow(base, entry):
             self.moves_in[base.node] = there
 
@@ -185,12 +187,12 @@ class _Planner:
                 self._send(entry)
 
     def _send_folder(self, entry: LocalEntry, parent: str) -> None:
-        """A new folder. Where the library has moved one of ours to its place, it takes another name: the library
-        would take the two for one, but here they are two."""
+        """A new folder. Where the library has another of ours at its place, it takes another name: the library would
+        take the two for one, but here they are two."""
         holder = self.there.get((parent, entry.name))
         name, n = entry.name, 1
-        if holder is not None and holder.node in self.moves_in:
-            while (parent, name) in self.there:
+        if holder and holder.kind is Kind.FOLDER and self._stays(holder.node):
+            while (parent, name) in self.there or (n > 1 and f"{entry.path} ({n})" in self.local.entries):
                 n += 1
                 name = f"{entry.name} ({n})"
         self.folders.append(
@@ -204,6 +206,9 @@ class _Planner:
                 here=entry.name,
             )
         )
+
+    def _stays(self, node: str) -> bool:
+        return node in self.matched.entries and node not in self.leaving
 
     def _fresh_there(self, kept: set[str]) -> None:
         for node in self.remote.nodes.values():

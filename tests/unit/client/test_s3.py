@@ -46,7 +46,8 @@ class FakeS3:
             return self.error(400, "ExpiredToken", request)
         trouble = self.troubles.popleft() if self.troubles else None
         if isinstance(trouble, tuple):
-            return self.error(*trouble, request)
+            status, code = trouble
+            return self.error(status, code, request)
         response = await self.serve(request, body, half=trouble == "half")
         if trouble == "drop" and request.transport is not None:
             request.transport.abort()
