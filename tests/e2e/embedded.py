@@ -153,3 +153,24 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def descendants(process: int) -> set[int]:
+    """The process and all that it started."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    parents = {int(child): int(parent) for child, parent in map(str.split, listed.stdout.splitlines())}
+    found = {process}
+    while grown := {child for child, parent in parents.items() if parent in found} - found:
+        found |= grown
+    return found
+
+
+def process_of(stack: EmbeddedStack, argument: str) -> int:
+    """The process id of the innermost of the stack's programs whose command line has ``argument`` in it."""
+    for process in descendants(stack.process.pid):
+        told = subprocess.run(
+            ["ps", "-o", "args=", "-p", str(process)], capture_output=True, text=True, check=False
+        ).stdout
+        if argument in told and "leash.py" not in told:
+            return process
+    raise AssertionError(f"nothing runs {argument}")

@@ -11,19 +11,18 @@ import urllib.request
 from pathlib import Path
 
 from deploy.definition import SERVICES
-from tests.e2e.embedded import EmbeddedStack, answers, free_place, running_stack, start_stack, stop, wait_ready
+from tests.e2e.embedded import (
+    answers,
+    descendants,
+    free_place,
+    process_of,
+    running_stack,
+    start_stack,
+    stop,
+    wait_ready,
+)
 
 GONE_SECONDS_MAX = 60
-
-
-def descendants(process: int) -> set[int]:
-    """The process and all that it started."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
-    parents = {int(child): int(parent) for child, parent in map(str.split, listed.stdout.splitlines())}
-    found = {process}
-    while grown := {child for child, parent in parents.items() if parent in found} - found:
-        found |= grown
-    return found
 
 
 def living(processes: set[int]) -> set[int]:
@@ -39,17 +38,6 @@ def wait_gone(processes: set[int]) -> None:
         time.sleep(0.1)
 
 
-def service_process(stack: EmbeddedStack, service: str) -> int:
-    """The process id of a service: the innermost one that runs its module."""
-    for process in descendants(stack.process.pid):
-        told = subprocess.run(
-            ["ps", "-o", "args=", "-p", str(process)], capture_output=True, text=True, check=False
-        ).stdout
-        if f"-m services.{service}" in told and "leash.py" not in told:
-            return process
-    raise AssertionError(f"{service} does not run")
-
-
 def test_one_address_is_ready_when_all_services_are(stack):
     with urllib.request.urlopen(stack.url + "/readyz") as response:
         assert json.load(response) == dict.fromkeys(SERVICES, "ready")
@@ -63,11 +51,11 @@ def test_services_run_on_keys_of_their_own(stack):
 
 
 def test_a_service_that_is_killed_comes_back(stack):
-    before = service_process(stack, "syncer")
+    before = process_of(stack, "-m services.syncer")
     os.kill(before, signal.SIGKILL)
     wait_gone({before})
     stack.wait_ready()
-    assert service_process(stack, "syncer") != before
+    assert process_of(stack, "-m services.syncer") != before
 
 
 def test_a_second_stack_on_the_same_data_is_refused(stack):
