@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
 from deploy.definition import Definition
@@ -74,6 +75,7 @@ class LocalAws:
             aws_access_key_id=key.id,
             aws_secret_access_key=key.secret,
             aws_session_token=token,
+            config=AioConfig(retries={"total_max_attempts": 1}),  # what is refused is refused at once
         ) as client:
             yield client
 

@@ -6,7 +6,7 @@ from email.message import EmailMessage
 import pytest
 
 from deploy.local.provision import MAIL_FROM
-from syncline.domain.errors import Refused
+from syncline.domain.errors import Broken, Refused
 from syncline.memory import MemoryMailer
 from tests.conformance.local_aws import TESTER
 
@@ -42,14 +42,15 @@ async def test_a_mail_goes_out_with_all_its_headers(subject, stack, unique):
     assert sent.get_body(("html",)).get_content().strip() == "<p>HTML ü</p>"
 
 
-async def test_what_can_never_be_sent_is_refused(subject, stack):
-    if isinstance(subject.mailer, MemoryMailer):
-        subject.mailer.rejected.add("nobody")
-        with pytest.raises(Refused) as refused:
-            await subject.mailer.send(a_mail("nobody"), to="nobody")
-    else:
-        # The one thing the local AWS rejects: a sender that nobody verified.
-        async with stack.connect(TESTER, SYNCLINE_MAIL_FROM="stranger@example.org") as aws:
-            with pytest.raises(Refused) as refused:
-                await aws.mailer.send(a_mail("nobody"), to="nobody")
+@pytest.mark.aws
+async def test_a_sender_that_nobody_verified_is_our_fault(aws_stack):
+    async with aws_stack.connect(TESTER, SYNCLINE_MAIL_FROM="stranger@example.org") as aws:
+        with pytest.raises(Broken):
+            await aws.mailer.send(a_mail("someone@example.org"), to="someone@example.org")
+
+
+async def test_what_can_never_be_sent_is_refused():
+    mailer = MemoryMailer(rejected=["nobody"])
+    with pytest.raises(Refused) as refused:
+        await mailer.send(a_mail("nobody"), to="nobody")
     assert refused.value.kind == "mail-rejected"
