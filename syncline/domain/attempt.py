@@ -48,6 +48,7 @@ class Attempt:
     departures: dict[str, int]  # node → the last request that moves or removes it
     index: int = 0  # the request being worked on
     unmoved: set[str] = field(default_factory=set)  # nodes that the command could not move where it wanted them
+    stand_ins: list[str] = field(default_factory=list)  # folders made in place of gone ones
     _meant: dict[str, str] = field(default_factory=dict)
 
     def meant(self, node_id: str) -> str:

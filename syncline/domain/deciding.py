@@ -16,7 +16,7 @@ from syncline.domain.draft import Draft
 from syncline.domain.errors import Broken, Refused
 from syncline.domain.facts import Facts, ancestors
 from syncline.domain.nodes import Author, Location
-from syncline.domain.placing import make_folder, move
+from syncline.domain.placing import drop_unused_stand_ins, make_folder, move
 from syncline.domain.removing import is_plain_folder_removal, remove
 
 MAX_ATTEMPTS = 8
@@ -69,6 +69,7 @@ def _work_through(
         attempt = Attempt(Draft(facts, seq), author, device_name, stays, leaving)
         verdicts = _judge_all(attempt, command, landed)
         if not any(attempt.draft.shared_places()):
+            drop_unused_stand_ins(attempt, verdicts)
             return attempt.draft, verdicts
         stays = stays | attempt.overstayers() if attempts_left > 1 else frozenset(leaving)
     raise Broken(f"Command {command.id} leaves two nodes in one place.")

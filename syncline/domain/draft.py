@@ -114,6 +114,12 @@ class Draft:
         placed_by = _unless_same(node.placer, author)
         return self._put(replace(node, removed=True, seq=self.seq, author=author, placed_by=placed_by))
 
+    def forget(self, folder: Node) -> None:
+        """Undo ``add_folder``, as if it had never been; nothing may be in it."""
+        self._holding(folder.place).remove(folder.id)
+        self._arrived[folder.parent].remove(folder.id)
+        del self._nodes[folder.id], self._before[folder.id]
+
     def keep_late(self, node: Node, version: Version) -> None:
         """Add a version to a node's history, not to its state."""
         self._record(node.id, version)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from syncline.domain.attempt import Attempt, Verdict
 from syncline.domain.commands import MakeFolder, Move
 from syncline.domain.commits import Status
@@ -124,8 +126,20 @@ def _stand_in_of(attempt: Attempt, gone: Node) -> Node | None:
 def _make_stand_in(attempt: Attempt, gone: Node, parent: Node) -> Node:
     draft = attempt.draft
     node_id = attempt.fresh_id(f"stand-in {gone.id}")
+    attempt.stand_ins.append(node_id)
     place = Place(parent.id, attempt.free_name(parent.id, gone.name, node_id))
     return draft.add_folder(node_id, place, attempt.author, SERVICE)
+
+
+def drop_unused_stand_ins(attempt: Attempt, verdicts: Iterable[Verdict]) -> None:
+    """What was put into a stand-in may have left it again in the same command: then nobody asked for that folder."""
+    draft = attempt.draft
+    told = {node_id for verdict in verdicts for node_id in (verdict.node, *verdict.kept)}
+    for node_id in reversed(attempt.stand_ins):
+        stand_in = draft.known(node_id)
+        untouched = stand_in.placer == SERVICE and not stand_in.removed and node_id not in told
+        if untouched and not draft.children(node_id):
+            draft.forget(stand_in)
 
 
 def _check_path(attempt: Attempt, parent: Node, name: str) -> None:
