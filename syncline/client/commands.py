@@ -33,7 +33,7 @@ class Commands:
     """Sends commands for one link.
 
     ``ids`` maps the id asked for a new folder to the one it got. ``twins`` are files whose bytes became (or were)
-    the version of a node that another file on this disk stands for already.
+    the version of a node that another file on this disk stands for already; ``met`` are such folders.
     """
 
     def __init__(self, agreed: Agreed, index: Index, commits: Commits, summary: Summary) -> None:
@@ -42,6 +42,7 @@ class Commands:
         self._commits = commits
         self._summary = summary
         self.ids: dict[str, str] = {}
+        self.met: list[tuple[SendFolder, str]] = []
         self.twins: list[tuple[SendFile, ResultState]] = []
         self.seq = 0
 
@@ -98,7 +99,8 @@ class Commands:
         if result.status not in _TOOK_EFFECT:
             return
         if result.node in self._agreed.nodes:
-            return  # the library moved one of ours to this place just now: the next plan sees both
+            self.met.append((sent, result.node))
+            return
         self.ids[sent.node] = result.node
         self._summary.folders_made += result.status is not Status.UNCHANGED
         if result.status is Status.CONFLICT:

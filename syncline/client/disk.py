@@ -25,6 +25,7 @@ from syncline.domain.errors import Broken, Refused, SynclineError
 OWN_FOLDER = ".syncline"
 TRASH_DAYS = 30
 TRASHES_A_DAY_MAX = 10_000
+SPARE_NAMES_MAX = 1_000
 
 _DISK_FULL = {"ENOSPC", "EDQUOT", "EFBIG"}
 _DENIED = {"EACCES", "EPERM", "EROFS"}
@@ -162,6 +163,30 @@ class Disk:
         with disk_errors(target):
             rename_new(self.at(source), self.at(target))
             return stat_of(os.lstat(self.root / target))
+
+    def merge_folder(self, source: str, target: str) -> None:
+        """Move all that a folder holds into another, without replacing anything, and remove it.
+
+        What meets a file of its name gets a number. Raises ``Changed`` when the target lies inside the source.
+        """
+        if f"{target}/".startswith(f"{source}/"):
+            raise Changed(f"{target} lies inside {source}")
+        with disk_errors(source):
+            self._merge(self.at(source), self.at(target))
+
+    def _merge(self, source: Path, target: Path) -> None:
+        for name in sorted(os.listdir(source)):
+            here, there = source / name, target / name
+            if _is_folder(here) and _is_folder(there):
+                self._merge(here, there)
+                continue
+            for n in range(2, SPARE_NAMES_MAX):
+                try:
+                    rename_new(here, there)
+                    break
+                except FileExistsError:
+                    there = target / f"{name} ({n})"
+        os.rmdir(source)
 
     # -- files
 
@@ -310,6 +335,10 @@ def _set_mtime(descriptor: int, mtime_ns: int) -> None:
 
 def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "")
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _umask() -> int:

@@ -68,6 +68,7 @@ class Executor:
         for start in range(0, len(plan.tree), MAX_REQUESTS):
             chunk = plan.tree[start : start + MAX_REQUESTS]
             await self._commands.send(chunk, [self._request(r) for r in chunk], counter)
+        await self._merge_folders()
         for step in plan.local:
             await self._step(step)
         await each(
@@ -95,6 +96,15 @@ class Executor:
                 return m.Remove(node=sent.node, base_seq=sent.base_seq, held_all=sent.held_all)
 
     # -- this disk
+
+    async def _merge_folders(self) -> None:
+        """Where the library takes a new folder for one that lies elsewhere here, they become one here too."""
+        while self._commands.met:
+            sent, node = self._commands.met.pop()
+            try:
+                await asyncio.to_thread(self._disk.merge_folder, sent.path, self._agreed.path(node))
+            except Changed:
+                self._summary.later.append(sent.path)
 
     async def _step(self, step: LocalStep) -> None:
         path = step.remote.name if isinstance(step, MakeHere) else step.node

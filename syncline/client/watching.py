@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from syncline.client.disk import OWN_FOLDER
 from syncline.client.http import pause_s
 from syncline.client.index import Link
 from syncline.client.summary import Summary
+from syncline.client.tasks import cancelled, together
 from syncline.domain.errors import Refused, SynclineError, Temporary
 from syncline.messages.api import Heads
 
@@ -38,14 +40,22 @@ async def watch(
 ) -> None:
     """Until ``stop`` is set. Goes on through ``Temporary`` and ``Refused``, but not without a sign-in."""
     moved = {link.id: asyncio.Event() for link in links}
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_keep(sync_once, link, moved[link.id], told, stop)) for link in links]
-        tasks += [group.create_task(_watch_folder(link, moved[link.id], told, stop)) for link in links]
-        tasks.append(group.create_task(_watch_heads(heads, links, moved, told, stop)))
-        await stop.wait()
+    jobs = [partial(_keep, sync_once, link, moved[link.id], told, stop) for link in links]
+    jobs += [partial(_watch_folder, link, moved[link.id], told, stop) for link in links]
+    heads_task = asyncio.create_task(_watch_heads(heads, links, moved, told, stop))
+    work = asyncio.create_task(together(jobs))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([heads_task, work, stopped], return_when=asyncio.FIRST_COMPLETED)
         for event in moved.values():
             event.set()
-        tasks[-1].cancel()
+        if stop.is_set():
+            await work  # a pass that has begun comes to its end
+        for task in (heads_task, work):
+            if task.done():
+                await task
+    finally:
+        await cancelled([heads_task, work, stopped])
 
 
 async def _keep(sync_once: SyncOnce, link: Link, moved: asyncio.Event, told: Told, stop: asyncio.Event) -> None:

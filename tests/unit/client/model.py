@@ -212,7 +212,9 @@ class ModelClient:
 
     def _settle(self, op: SendFolder | SendMove | SendRemove, result: Result, ids: dict[str, str]) -> None:
         match op:
-            case SendFolder() if result.status in TOOK_EFFECT and result.node not in self.base:
+            case SendFolder() if result.status in TOOK_EFFECT and result.node in self.base:
+                self._merge(op.path, self._path(result.node))
+            case SendFolder() if result.status in TOOK_EFFECT:
                 ids[op.node] = result.node
                 parent = ids.get(op.parent, op.parent)
                 self.base[result.node] = BaseNode(
@@ -224,6 +226,24 @@ class ModelClient:
             case SendRemove() if result.status in TOOK_EFFECT:
                 for node in (op.node, *op.below):
                     self.base.pop(node, None)
+
+    def _merge(self, source: str, target: str | None) -> None:
+        """One folder for two, nothing replaced."""
+        if (
+            target is None
+            or not self._is_folder(target)
+            or source not in self.disk
+            or f"{target}/".startswith(f"{source}/")
+        ):
+            return
+        for at in [at for at in self.disk if at.rpartition("/")[0] == source]:
+            there = target + at[len(source) :]
+            if self._is_folder(at) and there in self.disk and self._is_folder(there):
+                self._merge(at, there)
+                continue
+            names = (f"{there} ({n})" if n > 1 else there for n in count(1))
+            self._rename(at, next(name for name in names if name not in self.disk))
+        del self.disk[source]
 
     def _path(self, node: str) -> str | None:
         names: list[str] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,6 +81,34 @@ def test_everybody_agrees_and_nothing_is_lost(start: list[str], script: list[tup
         settle(client)
     for who, (name, *where) in script:
         act(clients[who], name, where, written)
+    agree_in_the_end(service, clients, written)
+
+
+TANGLES = (60, 317, 590, 895, 1079, 1168, 1314, 1377, 1872, 2520, 2800, 2826, 3120, 5846, 6063, 12254)
+"""Seeds of histories that once went on for ever or ended apart: rings of moves, folders that met, twins."""
+
+
+@pytest.mark.parametrize("seed", TANGLES)
+def test_tangles_of_old(seed: int) -> None:
+    chance = Random(seed)
+    people = chance.choice([2, 3])
+    names = PATHS if chance.random() < 0.7 else ("a", "b", "a/a", "a/b", "b/a", "b/b", "c")
+    service = Service()
+    clients = [ModelClient(service, device) for device in ("alice", "bob", "carol")[:people]]
+    written: list[bytes] = []
+    for _ in range(chance.randint(0, 6)):
+        act(clients[0], "write", [chance.choice(names)], written)
+    for client in clients:
+        settle(client)
+    for _ in range(chance.randint(3, 40)):
+        client = chance.choice(clients)
+        steps = ["step"] * chance.choice([0, 1, 3])
+        name = chance.choice(["write"] * 3 + ["remove"] * 2 + ["move"] * 4 + ["make"] + steps)
+        act(client, name, [chance.choice(names), chance.choice(names)], written)
+    agree_in_the_end(service, clients, written)
+
+
+def agree_in_the_end(service: Service, clients: list[ModelClient], written: list[bytes]) -> None:
     for _ in range(3):
         for client in clients:
             settle(client)
