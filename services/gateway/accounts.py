@@ -20,7 +20,7 @@ from syncline.domain.ids import NewId
 from syncline.messages import api as m
 from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
-from syncline.serving.auth import ACCESS_TOKEN_S, Caller, Tokens, device_key, not_signed_in
+from syncline.serving.auth import ACCESS_TOKEN_S, Caller, Tokens, not_signed_in
 from syncline.serving.http import remote_address
 from syncline.serving.logging import get_logger
 from syncline.serving.routes import Call, Nothing
@@ -151,7 +151,6 @@ class Accounts:
 
     async def _revoke(self, device: str) -> None:
         await self._directory.revoke_device(device)
-        await self._cache.drop([device_key(device)])
 
     def _session(self, account: AccountRecord, device: DeviceRecord, refresh_token: str) -> m.Session:
         return m.Session(

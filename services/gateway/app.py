@@ -131,7 +131,7 @@ def make_gateway(
         Links(directory, follows, tree, files, access, ports.clock, keys.links),
     )
     app = make_app(metrics or Metrics("gateway"), public_url=public_url, ready=_ready(ports))
-    app[AUTHENTICATOR] = Authenticator(tokens, directory, ports.cache)
+    app[AUTHENTICATOR] = Authenticator(tokens, directory)
     register(app, endpoints(rooms, public_url))
     return app
 

@@ -67,7 +67,8 @@ class Handlers:
 
     async def heads(self, call: Call, _body: Nothing) -> api.Heads:
         since, wait_s = call.text("since"), call.number("wait", 0)
-        return await self._holding.heads(call.caller.account, since, wait_s)
+        caller, authenticator = call.caller, call.request.app[AUTHENTICATOR]
+        return await self._holding.heads(caller.account, since, wait_s, lambda: authenticator.check(caller))
 
     async def changes(self, call: Call, _body: Nothing) -> web.StreamResponse:
         standing = await self._access.require_read(call.library, call.caller.account)
@@ -95,7 +96,7 @@ def make_syncer(ports: Ports, *, token_keys: Sequence[SigningKey], public_url: s
     access = Access(directory, journal, ports.cache)
     handlers = Handlers(access, journal, holding, comparing)
     app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
-    app[AUTHENTICATOR] = Authenticator(Tokens(token_keys, ports.clock), directory, ports.cache)
+    app[AUTHENTICATOR] = Authenticator(Tokens(token_keys, ports.clock), directory)
     register(app, [bind(HEADS, handlers.heads), bind(CHANGES, handlers.changes), bind(COMPARE, handlers.compare)])
     consumer = Consumer(ports.queues, Queue.SYNC, wake_on_move(hub, ports.cache), clock=ports.clock, metrics=metrics)
     return Syncer(app, hub, consumer, holding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from services.syncer.heads import HeadsReader, Memberships, answer_of, token_of
 from services.syncer.hub import Hold, Hub
@@ -12,7 +13,15 @@ from syncline.serving.sync_routes import HEADS_WAIT_S_MAX
 from syncline.store.journal import Head
 
 MEMBERSHIP_READ_MS = 10_000
-"""A library one was added to, or removed from, wakes within this time too."""
+"""What one may do is looked at so often, should nobody tell: with Redis away, a library that one was added to wakes
+within this time, and a device that was signed out is refused."""
+
+StillAllowed = Callable[[], Awaitable[None]]
+"""Raises ``Refused`` (401) once the asker's device was signed out."""
+
+
+async def _always() -> None:
+    return
 
 
 class Holding:
@@ -24,34 +33,43 @@ class Holding:
         self._memberships = memberships
         self._clock = clock
 
-    async def heads(self, account: str, since: str, wait_s: int) -> api.Heads:
+    async def heads(self, account: str, since: str, wait_s: int, still_allowed: StillAllowed = _always) -> api.Heads:
         """All heads of the account, once their token is not ``since`` or ``wait_s`` (at most 50) are over.
 
-        Raises ``Refused`` (503) when too many requests are held already, ``Temporary``.
+        Raises ``Refused`` (503) when too many requests are held already, what ``still_allowed`` raises, ``Temporary``.
         """
+        mark = self._hub.touches.mark
         libraries = await self._memberships.of(account)
         heads = await self._reader.read(libraries)
         if token_of(heads) == since and wait_s > 0 and not self._hub.draining:
             with self._hub.hold(account) as hold:
-                heads = await self._wait(hold, libraries, since, min(wait_s, HEADS_WAIT_S_MAX) * 1000)
+                # Who was told between reading and being held looks again.
+                hold.touched = self._hub.touches.since(account, mark)
+                wait_ms = min(wait_s, HEADS_WAIT_S_MAX) * 1000
+                heads = await self._wait(hold, libraries, since, wait_ms, still_allowed)
+                await still_allowed()
         return answer_of(heads)
 
-    async def _wait(self, hold: Hold, libraries: frozenset[str], since: str, wait_ms: int) -> dict[str, Head]:
+    async def _wait(
+        self, hold: Hold, libraries: frozenset[str], since: str, wait_ms: int, still_allowed: StillAllowed
+    ) -> dict[str, Head]:
         deadline_ms = self._clock.now_ms() + wait_ms
         read_again_ms = self._clock.now_ms() + MEMBERSHIP_READ_MS
         self._hub.watch(hold, libraries)
         while True:
             # Cleared before reading: what moves meanwhile wakes again.
             hold.woken.clear()
+            if hold.touched or self._clock.now_ms() >= read_again_ms:
+                hold.touched = False
+                await still_allowed()
+                self._hub.watch(hold, await self._memberships.of(hold.account))
+                read_again_ms = self._clock.now_ms() + MEMBERSHIP_READ_MS
             heads = await self._reader.read(hold.libraries)
             hold.known = heads
             now_ms = self._clock.now_ms()
             if token_of(heads) != since or now_ms >= deadline_ms or self._hub.draining:
                 return heads
             await self._sleep(hold, min(deadline_ms, read_again_ms) - now_ms)
-            if self._clock.now_ms() >= read_again_ms:
-                self._hub.watch(hold, await self._memberships.of(hold.account))
-                read_again_ms = self._clock.now_ms() + MEMBERSHIP_READ_MS
 
     async def _sleep(self, hold: Hold, wait_ms: int) -> None:
         """Until woken, or ``wait_ms`` are over."""

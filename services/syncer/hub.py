@@ -3,6 +3,9 @@
 Three things tell it that a library moved: this process's own share of the queue ``sync``, what the other syncers
 publish on Redis, and, while Redis is away, reading the heads of all held requests at once every two seconds.
 
+What an account may do can change as well (members came or went, a device was signed out): the gateway publishes it,
+and who is held for that account looks again.
+
 Whether Redis is there shows a pulse: the hub publishes one every two seconds on the very channel that wake-ups come
 over, and hears it back. What it does not hear it does not trust.
 """
@@ -10,12 +13,13 @@ over, and hears it back. What it does not hear it does not trust.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from services.syncer.heads import HeadsReader
+from services.syncer.touches import Touches
 from syncline.domain.errors import Refused, Temporary
+from syncline.messages import accounts_touched
 from syncline.messages.envelope import Unreadable
 from syncline.messages.library_moved import WAKE_CHANNEL, LibraryMoved, decode, encode
 from syncline.ports.cache import Cache
@@ -36,13 +40,20 @@ PULSE = LibraryMoved(library="", seq=0, incarnation="")
 
 
 class Hold:
-    """One held request: ``known`` is what its asker knows, ``woken`` says that there may be more."""
+    """One held request: ``known`` is what its asker knows, ``woken`` says that there may be more, ``touched`` that
+    the asker's rights may have changed."""
 
     def __init__(self, account: str) -> None:
         self.account = account
         self.known: Mapping[str, Head] = {}
         self.libraries: frozenset[str] = frozenset()
         self.woken = asyncio.Event()
+        self.touched = False
+
+    def touch(self) -> None:
+        """What the asker may do has changed."""
+        self.touched = True
+        self.woken.set()
 
     def hear(self, moved: LibraryMoved) -> None:
         head = self.known.get(moved.library)
@@ -62,7 +73,8 @@ class Hub:
         self._held_max = held_max
         self._holds: set[Hold] = set()
         self._by_library: dict[str, set[Hold]] = {}
-        self._by_account: Counter[str] = Counter()
+        self._by_account: dict[str, set[Hold]] = {}
+        self.touches = Touches()
         self._heard_ms: int | None = None
         self._draining = asyncio.Event()
         self._gauge = metrics.gauge("held_requests", "Requests held open until a library moves.")
@@ -80,12 +92,12 @@ class Hub:
     @contextmanager
     def hold(self, account: str) -> Iterator[Hold]:
         """Hold a request. Raises ``Refused`` (503, Retry-After) when too many are held."""
-        if len(self._holds) >= self._held_max or self._by_account[account] >= HELD_PER_ACCOUNT_MAX:
+        if len(self._holds) >= self._held_max or len(self._by_account.get(account, ())) >= HELD_PER_ACCOUNT_MAX:
             detail = "Too many requests wait here already; ask again in a moment."
             raise Refused("temporarily-unavailable", detail, status=503, retry_after_s=RETRY_AFTER_S)
         hold = Hold(account)
         self._holds.add(hold)
-        self._by_account[account] += 1
+        self._by_account.setdefault(account, set()).add(hold)
         self._gauge.set(len(self._holds))
         if self.draining:
             hold.woken.set()
@@ -94,7 +106,9 @@ class Hub:
         finally:
             self.watch(hold, frozenset())
             self._holds.discard(hold)
-            self._by_account -= Counter({account: 1})
+            self._by_account[account].discard(hold)
+            if not self._by_account[account]:
+                del self._by_account[account]
             self._gauge.set(len(self._holds))
 
     def watch(self, hold: Hold, libraries: frozenset[str]) -> None:
@@ -116,13 +130,22 @@ class Hub:
         for hold in holds:
             hold.hear(moved)
 
+    def touched(self, accounts: Iterable[str]) -> None:
+        """Have those who are held for these accounts look at once at what they may do."""
+        for account in accounts:
+            self.touches.touch(account)
+            for hold in self._by_account.get(account, ()):
+                hold.touch()
+                self._wakes.labels("rights").inc()
+
     # -- life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Nothing to make ready: until the first pulse is heard, heads are read."""
 
     async def run(self) -> None:
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._watch_over())]
+        works = (self._listen(), self._listen_for_rights(), self._watch_over())
+        tasks = [asyncio.create_task(work) for work in works]
         draining = asyncio.create_task(self._draining.wait())
         try:
             await asyncio.wait([*tasks, draining], return_when=asyncio.FIRST_COMPLETED)
@@ -156,6 +179,14 @@ class Hub:
                 continue
             self._heard_ms = self._clock.now_ms()
             self.moved(moved, "redis")
+
+    async def _listen_for_rights(self) -> None:
+        async with self._cache.subscribe(accounts_touched.CHANNEL) as messages:
+            async for wire in messages:
+                try:
+                    self.touched(accounts_touched.decode(wire).accounts)
+                except Unreadable as error:
+                    get_logger().warning("touch-unreadable", reason=str(error)[:200])
 
     async def _watch_over(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 """Who asks, and what they may: access tokens, devices, and members' roles.
 
 An access token is a JWT (HS256) with the key's id, ``sub`` the account, ``dev`` the device, ``aud`` "syncline", good
-for 15 minutes. Besides, its device must not have been revoked: looked up, and remembered up to 30 s.
+for 15 minutes. Besides, its device must not have been signed out: looked up at every request, and never remembered.
 """
 
 from __future__ import annotations
@@ -91,12 +91,15 @@ class Tokens:
 
 
 class Authenticator:
-    """Tells who asks, by token and device."""
+    """Tells who asks, by token and device.
 
-    def __init__(self, tokens: Tokens, directory: Directory, cache: Cache) -> None:
+    Device and account are read with every request (one call, two read units, strongly consistent), so whoever is
+    signed out is refused at the very next request, on every instance, whatever the cache does.
+    """
+
+    def __init__(self, tokens: Tokens, directory: Directory) -> None:
         self._tokens = tokens
         self._directory = directory
-        self._cache = cache
 
     async def authenticate(self, request: web.Request) -> Caller:
         """Who asks. Raises ``Refused`` (401): "not-signed-in", "token-expired", "device-revoked"."""
@@ -104,22 +107,20 @@ class Authenticator:
         if scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_CHARACTERS_MAX:
             raise not_signed_in("The request carries no access token.")
         caller = self._tokens.read(token.strip())
-        await self._check_device(caller)
+        await self.check(caller)
         bind_context(account=caller.account, device=caller.device)
         return caller
 
-    async def _check_device(self, caller: Caller) -> None:
-        key = device_key(caller.device)
-        if await self._cache.get(key) == caller.account.encode():
-            return
-        device = await self._directory.device(caller.device)
-        if device is None or device.revoked or device.account != caller.account:
+    async def check(self, caller: Caller) -> None:
+        """Raises ``Refused("device-revoked")`` (401) when the caller's device is signed in no more."""
+        if await self._directory.signed_in(caller.account, caller.device) is None:
             raise Refused("device-revoked", "This device was signed out; sign in again.", status=401)
-        await self._cache.put(key, caller.account.encode(), ttl_s=REMEMBER_S)
 
 
 class Authenticates(Protocol):
     async def authenticate(self, request: web.Request) -> Caller: ...
+
+    async def check(self, caller: Caller) -> None: ...
 
 
 AUTHENTICATOR: web.AppKey[Authenticates] = web.AppKey("authenticator", Authenticates)
@@ -189,11 +190,6 @@ class Access:
 
 
 _ROLES = {role.value.encode(): role for role in Role}
-
-
-def device_key(device: str) -> str:
-    """Where the cache remembers that a device is good; dropped when it is revoked."""
-    return f"device:{device}"
 
 
 def not_signed_in(detail: str) -> Refused:

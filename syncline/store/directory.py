@@ -1,146 +1,74 @@
-"""Who is who: accounts, devices, libraries and their members.
+"""Who is who: accounts, devices, libraries, their members and the groups among them.
 
 Rows, all in the table ``directory``::
 
-    pk = account#{account}   sk = account             email, name, password_hash, created_at_ms
+    pk = account#{account}   sk = account             email, name, password_hash, created_at_ms, epoch, …
     pk = email#{email}       sk = email               account (makes e-mail addresses unique)
-    pk = device#{device}     sk = device              account, name, refresh_hash, previous_refresh_hash, …
+    pk = device#{device}     sk = device              account, name, refresh_hash, previous_refresh_hash, epoch, …
+    pk = account#{account}   sk = device#{device}     (an account's devices that were not signed out)
     pk = library#{library}   sk = library             name, created_at_ms
     pk = library#{library}   sk = member#{account}    role
     pk = account#{account}   sk = library#{library}   role (the same, found from the other side)
+    pk = library#{library}   sk = groups              rev, body (packed map of roles by group)
+    pk = group#{group}       sk = group, libraries, member#{account}; pk = account#{account} sk = group#…, owns#…
+                                                      (see ``groups``)
+    pk = account#{account}   sk = address             (see ``addresses``)
+    pk = library#{library}   sk = invited#{invitation} (see ``invitations``)
+
+Of a removed account the row ``account`` stays, without address, name and password: versions name their author by id.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
-import msgspec
-
 from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
-from syncline.domain.rights import Role
-from syncline.ports.tables import Absent, Delete, Equals, Exists, Key, Put, Row, Table, Tables, Update, Value
-from syncline.store.codec import number, text
+from syncline.domain.rights import Role, highest
+from syncline.ports.tables import Absent, Below, Check, Delete, Put, Row, Table, Tables
+from syncline.store.codec import text
+from syncline.store.directory_rows import (
+    AccountRecord,
+    DeviceRecord,
+    GroupRecord,
+    LibraryRecord,
+    MemberRecord,
+    account_key,
+    group_libraries_key,
+    group_member_key,
+    library_groups_key,
+    library_key,
+    library_of,
+    member_key,
+    member_puts,
+    membership_key,
+    roles_in,
+    row_of,
+)
 from syncline.store.journal import Journal
+from syncline.store.people import DEVICES_MAX, People, normal_email
+
+__all__ = [
+    "DEVICES_MAX",
+    "AccountRecord",
+    "DeviceRecord",
+    "Directory",
+    "GroupRecord",
+    "LibraryRecord",
+    "MemberRecord",
+    "normal_email",
+]
 
 MEMBERS_MAX = 10_000
 MEMBER_CHANGE_TRIES = 8
 """A change of members that meets another one starts again at most so often."""
 
 
-class AccountRecord(msgspec.Struct, frozen=True):
-    id: str
-    email: str
-    name: str
-    password_hash: str
-    created_at_ms: int
-
-
-class DeviceRecord(msgspec.Struct, frozen=True):
-    """``refresh_hash`` and ``previous_refresh_hash`` are hashes of refresh tokens, never the tokens.
-
-    ``rotated_at_ms`` is when the previous one was last replaced, 0 when it never was.
-    """
-
-    id: str
-    account: str
-    name: str
-    refresh_hash: str
-    previous_refresh_hash: str
-    created_at_ms: int
-    revoked: bool = False
-    rotated_at_ms: int = 0
-
-
-class LibraryRecord(msgspec.Struct, frozen=True):
-    id: str
-    name: str
-    created_at_ms: int
-
-
-class MemberRecord(msgspec.Struct, frozen=True):
-    library: str
-    account: str
-    role: Role
-
-
-def normal_email(address: str) -> str:
-    """The one form in which an address is stored and looked up: trimmed, lower case, NFC."""
-    return unicodedata.normalize("NFC", address.strip().lower())
-
-
-class Directory:
+class Directory(People):
     """Typed records over the table ``directory``. Reads see every earlier write."""
 
     def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+        super().__init__(tables)
         self._journal = Journal(tables)
-
-    # -- accounts and devices -----------------------------------------------------------------------------------
-
-    async def create_account(self, account: AccountRecord) -> AccountRecord:
-        """Store a new account, its address in normal form. Raises ``Refused("email-taken")``."""
-        email = normal_email(account.email)
-        normal = msgspec.structs.replace(account, email=email)
-        operations = [
-            Put(Table.DIRECTORY, _row(_account_key(normal.id), normal), Absent()),
-            Put(Table.DIRECTORY, {"pk": f"email#{email}", "sk": "email", "account": normal.id}, Absent()),
-        ]
-        try:
-            await self._tables.transact(operations)
-        except ConditionFailed:
-            raise Refused("email-taken", f"There is an account with the address {email}.", status=409) from None
-        return normal
-
-    async def account(self, account: str) -> AccountRecord | None:
-        row = await self._tables.get(Table.DIRECTORY, _account_key(account))
-        return None if row is None else _account(row)
-
-    async def accounts(self, accounts: Sequence[str]) -> dict[str, AccountRecord]:
-        """Those that exist, by id."""
-        keys = [_account_key(account) for account in accounts]
-        rows = await self._tables.get_many(Table.DIRECTORY, keys)
-        return {record.id: record for record in map(_account, rows.values())}
-
-    async def account_by_email(self, email: str) -> AccountRecord | None:
-        row = await self._tables.get(Table.DIRECTORY, Key(f"email#{normal_email(email)}", "email"))
-        return None if row is None else await self.account(text(row, "account"))
-
-    async def set_password_hash(self, account: str, expected_hash: str, new_hash: str) -> None:
-        """Store the same password under newer parameters. Raises ``ConditionFailed`` when it was changed meanwhile."""
-        same = Equals({"password_hash": expected_hash})
-        change: dict[str, Value] = {"password_hash": new_hash}
-        await self._tables.write(Update(Table.DIRECTORY, _account_key(account), set=change, when=same))
-
-    async def create_device(self, device: DeviceRecord) -> None:
-        """Raises ``ConditionFailed`` when the id is taken."""
-        await self._tables.write(Put(Table.DIRECTORY, _row(_device_key(device.id), device), Absent()))
-
-    async def device(self, device: str) -> DeviceRecord | None:
-        row = await self._tables.get(Table.DIRECTORY, _device_key(device))
-        return None if row is None else _device(row)
-
-    async def rotate_refresh(
-        self, device: str, expected_hash: str, new_hash: str, *, previous_hash: str, at_ms: int
-    ) -> None:
-        """Replace the refresh token's hash. Raises ``ConditionFailed`` unless it is ``expected_hash``, unrevoked.
-
-        ``previous_hash`` is the token that was replaced at ``at_ms`` (on a repeat after a lost answer, the older one).
-        """
-        changed: dict[str, Value] = {
-            "refresh_hash": new_hash,
-            "previous_refresh_hash": previous_hash,
-            "rotated_at_ms": at_ms,
-        }
-        unchanged = Equals({"refresh_hash": expected_hash, "revoked": False})
-        await self._tables.write(Update(Table.DIRECTORY, _device_key(device), set=changed, when=unchanged))
-
-    async def revoke_device(self, device: str) -> None:
-        """Nobody gets in with this device any more. Raises ``NotFound``."""
-        try:
-            await self._tables.write(Update(Table.DIRECTORY, _device_key(device), set={"revoked": True}, when=Exists()))
-        except ConditionFailed:
-            raise NotFound(f"There is no device {device}") from None
 
     # -- libraries and members ----------------------------------------------------------------------------------
 
@@ -148,32 +76,56 @@ class Directory:
         """Store a library with its owner and begin its journal, all or nothing."""
         await self._tables.transact(
             [
-                Put(Table.DIRECTORY, _row(_library_key(library.id), library), Absent()),
-                *_member_puts(MemberRecord(library.id, owner, Role.OWNER)),
+                Put(Table.DIRECTORY, row_of(library_key(library.id), library), Absent()),
+                *member_puts(MemberRecord(library.id, owner, Role.OWNER)),
                 *self._journal.creation(library.id, incarnation),
             ]
         )
 
     async def library(self, library: str) -> LibraryRecord | None:
-        row = await self._tables.get(Table.DIRECTORY, _library_key(library))
-        return None if row is None else _library(row)
+        row = await self._tables.get(Table.DIRECTORY, library_key(library))
+        return None if row is None else library_of(row)
 
     async def libraries_of(self, account: str) -> list[tuple[LibraryRecord, Role]]:
-        """The libraries an account is a member of, by id."""
+        """The libraries an account is a member of, by itself or through a group, by id."""
+        roles = await self._roles_of(account)
+        found = await self._tables.get_many(Table.DIRECTORY, [library_key(library) for library in roles])
+        records = sorted(map(library_of, found.values()), key=lambda record: record.id)
+        return [(record, roles[record.id]) for record in records]
+
+    async def direct_roles(self, account: str) -> dict[str, Role]:
+        """The roles an account has by itself, by library."""
         rows = self._tables.query(
             Table.DIRECTORY, f"account#{account}", first="library#", last="library#~", limit=MEMBERS_MAX
         )
-        roles = {str(row["sk"]).removeprefix("library#"): Role(text(row, "role")) async for row in rows}
-        found = await self._tables.get_many(Table.DIRECTORY, [_library_key(library) for library in roles])
-        records = sorted(map(_library, found.values()), key=lambda record: record.id)
-        return [(record, roles[record.id]) for record in records]
+        return {_id_in(row): Role(text(row, "role")) async for row in rows}
 
     async def member(self, library: str, account: str) -> Role | None:
-        """The account's role, None when it is no member. One read unit."""
-        row = await self._tables.get(Table.DIRECTORY, _member_key(library, account))
+        """The account's role: the highest of its own and of its groups'; None when it is no member.
+
+        Two read units in one call; a further call, and a unit for each group, where groups share the library.
+        """
+        keys = (member_key(library, account), library_groups_key(library))
+        rows = await self._tables.get_many(Table.DIRECTORY, keys)
+        own = rows.get(keys[0])
+        roles = [] if own is None else [Role(text(own, "role"))]
+        groups = roles_in(rows.get(keys[1]))
+        if groups and Role.OWNER not in roles:
+            asked = {group_member_key(group, account): role for group, role in groups.items()}
+            roles += [asked[key] for key in await self._tables.get_many(Table.DIRECTORY, list(asked))]
+        return highest(roles)
+
+    async def direct_member(self, library: str, account: str) -> Role | None:
+        """The role an account has by itself, whatever its groups."""
+        row = await self._tables.get(Table.DIRECTORY, member_key(library, account))
         return None if row is None else Role(text(row, "role"))
 
+    async def groups_in(self, library: str) -> dict[str, Role]:
+        """The groups that share a library, with their roles."""
+        return roles_in(await self._tables.get(Table.DIRECTORY, library_groups_key(library)))
+
     async def members(self, library: str) -> list[MemberRecord]:
+        """Those who are members by themselves."""
         rows = self._tables.query(
             Table.DIRECTORY, f"library#{library}", first="member#", last="member#~", limit=MEMBERS_MAX
         )
@@ -182,96 +134,83 @@ class Directory:
         ]
 
     async def set_member(self, library: str, account: str, role: Role | None) -> None:
-        """Give an account a role in a library, or none (remove it), and move the members' epoch.
+        """Give an account a role of its own in a library, or none (remove it), and move the members' epoch.
 
-        Nothing moves when it is so already. Raises ``NotFound`` (no such library) and ``Refused("last-owner")``.
+        Nothing moves when it is so already. Raises ``NotFound`` (no such library), ``Refused``: "last-owner",
+        "no-such-account" for one that was removed.
         """
+        await self._change_members(library, {account: role})
+
+    async def transfer(self, library: str, account: str, to: str, *, keep: Role | None = Role.EDITOR) -> None:
+        """Make ``to`` an owner and ``account``, who was one, what ``keep`` says, in one moment.
+
+        Raises as ``set_member`` does, and ``Refused("not-allowed")`` when ``account`` is no owner by itself.
+        """
+        if account != to:
+            await self._change_members(library, {to: Role.OWNER, account: keep}, by=account)
+
+    async def _change_members(self, library: str, wanted: dict[str, Role | None], by: str = "") -> None:
         for _ in range(MEMBER_CHANGE_TRIES):
             head = await self._journal.head(library)
             if head is None:
                 raise NotFound(f"There is no library {library}")
             now = {member.account: member.role for member in await self.members(library)}
-            if now.get(account) is role:
+            if by and now.get(by) is not Role.OWNER:
+                raise Refused("not-allowed", "Only owners can hand a library over.", status=403)
+            changed = {account: role for account, role in wanted.items() if now.get(account) is not role}
+            if not changed:
                 return
-            _refuse_to_lose_the_last_owner(now, account, role)
-            writes = _member_writes(library, account, role)
+            _refuse_to_lose_the_last_owner(now, changed)
+            added = [account for account, role in changed.items() if role is not None]
+            writes = [write for account, role in changed.items() for write in _member_writes(library, account, role)]
+            checks = [Check(Table.DIRECTORY, account_key(account), Below("removed_at_ms", 1)) for account in added]
             try:
                 # Conditional on the epoch read above: two changes at once cannot each remove the other's owner.
                 bump = self._journal.epoch_bump(library, expected=head.epoch)
-                await self._tables.transact([*writes, bump])
+                await self._tables.transact([*writes, bump, *checks])
                 return
-            except ConditionFailed:
-                continue
+            except ConditionFailed as failed:
+                if failed.index > len(writes):
+                    raise no_such_account() from None
         raise Temporary(f"The members of {library} keep changing; try again")
 
+    async def _roles_of(self, account: str) -> dict[str, Role]:
+        """One query finds both an account's libraries and its groups: they lie beside each other."""
+        rows = self._tables.query(
+            Table.DIRECTORY, f"account#{account}", first="group#", last="library#~", limit=MEMBERS_MAX
+        )
+        roles: dict[str, list[Role]] = {}
+        groups: list[str] = []
+        async for row in rows:
+            if str(row["sk"]).startswith("group#"):
+                groups.append(_id_in(row))
+            elif str(row["sk"]).startswith("library#"):
+                roles[_id_in(row)] = [Role(text(row, "role"))]
+        keys = [group_libraries_key(group) for group in groups]
+        shared = await self._tables.get_many(Table.DIRECTORY, keys) if keys else {}
+        for row in shared.values():
+            for library, through in roles_in(row).items():
+                roles.setdefault(library, []).append(through)
+        return {library: role for library, held in roles.items() if (role := highest(held)) is not None}
 
-def _refuse_to_lose_the_last_owner(now: dict[str, Role], account: str, role: Role | None) -> None:
-    owners = {member for member, had in now.items() if had is Role.OWNER}
-    if owners == {account} and role is not Role.OWNER:
+
+def _refuse_to_lose_the_last_owner(now: dict[str, Role], changed: dict[str, Role | None]) -> None:
+    """Groups do not count: whoever leaves one must not leave a library behind that nobody owns."""
+    owners = {account for account, role in {**now, **changed}.items() if role is Role.OWNER}
+    if not owners:
         raise Refused("last-owner", "A library keeps at least one owner; make someone else an owner first.", status=409)
+
+
+def _id_in(row: Row) -> str:
+    return str(row["sk"]).partition("#")[2]
+
+
+def no_such_account() -> Refused:
+    return Refused("no-such-account", "There is no such account.", status=404)
 
 
 def _member_writes(library: str, account: str, role: Role | None) -> Sequence[Put | Delete]:
     if role is not None:
-        return _member_puts(MemberRecord(library, account, role))
-    keys = (_member_key(library, account), _membership_key(library, account))
+        return member_puts(MemberRecord(library, account, role))
+    keys = (member_key(library, account), membership_key(library, account))
     return [Delete(Table.DIRECTORY, key) for key in keys]
-
-
-def _member_puts(member: MemberRecord) -> list[Put]:
-    keys = (
-        _member_key(member.library, member.account),
-        _membership_key(member.library, member.account),
-    )
-    return [Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, "role": member.role.value}) for key in keys]
-
-
-def _account_key(account: str) -> Key:
-    return Key(f"account#{account}", "account")
-
-
-def _device_key(device: str) -> Key:
-    return Key(f"device#{device}", "device")
-
-
-def _library_key(library: str) -> Key:
-    return Key(f"library#{library}", "library")
-
-
-def _member_key(library: str, account: str) -> Key:
-    return Key(f"library#{library}", f"member#{account}")
-
-
-def _membership_key(library: str, account: str) -> Key:
-    return Key(f"account#{account}", f"library#{library}")
-
-
-def _row(key: Key, record: AccountRecord | DeviceRecord | LibraryRecord) -> Row:
-    return {"pk": key.pk, "sk": key.sk, **msgspec.structs.asdict(record)}
-
-
-def _account(row: Row) -> AccountRecord:
-    return AccountRecord(
-        text(row, "id"),
-        text(row, "email"),
-        text(row, "name"),
-        text(row, "password_hash"),
-        number(row, "created_at_ms"),
-    )
-
-
-def _device(row: Row) -> DeviceRecord:
-    return DeviceRecord(
-        text(row, "id"),
-        text(row, "account"),
-        text(row, "name"),
-        text(row, "refresh_hash"),
-        text(row, "previous_refresh_hash"),
-        number(row, "created_at_ms"),
-        row.get("revoked") is True,
-        number(row, "rotated_at_ms") if "rotated_at_ms" in row else 0,
-    )
-
-
-def _library(row: Row) -> LibraryRecord:
-    return LibraryRecord(text(row, "id"), text(row, "name"), number(row, "created_at_ms"))
