@@ -16,7 +16,7 @@ from tests.e2e.embedded import EmbeddedStack, process_of, running_stack
 from tests.e2e.test_two_clients import Folder, settle, two_folders
 
 PROGRAMS = ("-m services.metadata", "-m services.gateway", "-m services.syncer", "-m services.notifier", "valkey")
-ROUNDS = 3
+ROUNDS = 2
 FILES = 12
 
 
