@@ -35,6 +35,7 @@ _CONSUME = (
 _READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
 _UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 _BYTES = ("objects/", "direct/")
+_SYNCERS_ROWS = ("device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*")
 
 
 def of_service(service: str, names: Names, mail_from: str) -> Document:
@@ -120,6 +121,8 @@ def _metadata(names: Names) -> list[Statement]:
     return [
         _rows("WriteJournal", names, ("journal", "views", "outcomes"), _READ_ROWS + _WRITE_ROWS),
         _rows("ReadDirectory", names, ("directory",), _READ_ROWS),
+        # The sweep moves grants through their index and remembers how far it has come.
+        _rows("WriteSweep", names, ("directory",), _WRITE_ROWS, keys=("grants#*", "sweep#*")),
         _allow("CheckBytes", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in (*_BYTES, "commands/")]),
         # Intake groups what landed into commands that may be too large for a queue message.
         _allow("KeepLargeCommands", ("s3:PutObject",), [names.objects_arn("commands/")]),
@@ -133,7 +136,14 @@ def _metadata(names: Names) -> list[Statement]:
 def _syncer(names: Names) -> list[Statement]:
     return [
         _rows("ReadJournal", names, ("journal", "views", "outcomes", "directory"), _READ_ROWS),
-        _rows("KeepCursors", names, ("directory",), ("dynamodb:UpdateItem",), keys=("device#*", "checkpoint#*")),
+        _rows("KeepCursors", names, ("directory",), ("dynamodb:UpdateItem",), keys=_SYNCERS_ROWS),
+        _rows("ForgetArchived", names, ("directory",), ("dynamodb:DeleteItem",), keys=("archive#*",)),
+        # A put is looked at again for its checksum; snapshots are read to make the next one, and by clients.
+        _allow(
+            "Archive",
+            ("s3:PutObject", *_READ_OBJECTS),
+            [names.objects_arn("journal/"), names.objects_arn("snapshots/")],
+        ),
         *_consume_and_set_aside(names, "sync"),
     ]
 

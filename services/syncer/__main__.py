@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from services.syncer.app import SERVICE, Ports, make_syncer
+from services.syncer.app import SERVICE, Keeping, Ports, make_syncer
 from syncline.aws.clock import SystemClock
 from syncline.aws.connect import connect
 from syncline.aws.settings import Settings
@@ -18,10 +18,13 @@ async def main() -> None:
     settings = Settings.from_environ(os.environ)
     configure_logging(SERVICE, settings.log_level)
     async with connect(settings) as aws:
-        ports = Ports(aws.tables, aws.queues, aws.cache, SystemClock())
-        syncer = make_syncer(ports, token_keys=settings.secrets().token_keys, public_url=settings.public_url)
+        ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, SystemClock())
+        keeping = Keeping(settings.archive_s, settings.snapshot_changes, settings.commits_retained)
+        syncer = make_syncer(
+            ports, token_keys=settings.secrets().token_keys, public_url=settings.public_url, keeping=keeping
+        )
         server = HttpServer(syncer.app, *settings.listen)
-        await live([syncer.hub, syncer.consumer, server])
+        await live([syncer.hub, syncer.archiver, syncer.consumer, server])
 
 
 if __name__ == "__main__":

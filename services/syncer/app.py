@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from services.syncer.changes import CHANGES_DEFAULT, encode_page, position, read_page
+from services.syncer.archiver import ARCHIVE_S, Archiver
+from services.syncer.changes import CHANGES_DEFAULT, encode_page, read_page
 from services.syncer.comparing import Comparing
-from services.syncer.consumer import wake_on_move
+from services.syncer.consumer import hear_of_moves
 from services.syncer.heads import HeadsReader, Memberships
 from services.syncer.holding import Holding
 from services.syncer.hub import HELD_MAX, Hub
+from services.syncer.starting import COMMITS_RETAINED, Starting
 from services.syncer.trees import Trees
 from syncline.domain.capabilities import SigningKey
 from syncline.messages import api
 from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
+from syncline.ports.objects import ObjectStore
 from syncline.ports.queues import Queue, Queues
 from syncline.ports.tables import Key, Table, Tables
 from syncline.serving.auth import AUTHENTICATOR, Access, Authenticator, Tokens
@@ -26,10 +29,14 @@ from syncline.serving.consumer import Consumer
 from syncline.serving.http import make_app
 from syncline.serving.metrics import Metrics
 from syncline.serving.routes import Call, Nothing, bind, register
-from syncline.serving.sync_routes import CHANGES, COMPARE, HEADS
+from syncline.serving.sync_routes import CHANGES, COMPARE, HEADS, SNAPSHOT
+from syncline.store.archiving import ArchiveStore
+from syncline.store.checkpoints import Checkpoints
 from syncline.store.directory import Directory
+from syncline.store.incarnations import Incarnations
 from syncline.store.journal import Journal
 from syncline.store.tree import TreeReader
+from syncline.store.tree_snapshots import SNAPSHOT_CHANGES
 from syncline.store.views import Views
 
 COMPRESS_FROM_CHANGES = 10
@@ -41,9 +48,19 @@ class Ports:
     """What the syncer needs of the world."""
 
     tables: Tables
+    objects: ObjectStore
     queues: Queues
     cache: Cache
     clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How often the bucket is brought up to date, what wants a snapshot, and how long changes are told one by one."""
+
+    archive_s: float = ARCHIVE_S
+    snapshot_changes: int = SNAPSHOT_CHANGES
+    commits_retained: int = COMMITS_RETAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +71,20 @@ class Syncer:
     hub: Hub
     consumer: Consumer
     holding: Holding
+    archiver: Archiver
 
 
 class Handlers:
     """One method per route."""
 
-    def __init__(self, access: Access, journal: Journal, holding: Holding, comparing: Comparing) -> None:
+    def __init__(
+        self, access: Access, journal: Journal, holding: Holding, comparing: Comparing, starting: Starting
+    ) -> None:
         self._access = access
         self._journal = journal
         self._holding = holding
         self._comparing = comparing
+        self._starting = starting
 
     async def heads(self, call: Call, _body: Nothing) -> api.Heads:
         since, wait_s = call.text("since"), call.number("wait", 0)
@@ -72,10 +93,14 @@ class Handlers:
 
     async def changes(self, call: Call, _body: Nothing) -> web.StreamResponse:
         standing = await self._access.require_read(call.library, call.caller.account)
-        after = position(call.text("cursor"), standing.head)
+        after = await self._starting.position(call.library, call.text("cursor"), standing.head)
         limit = call.number("limit", CHANGES_DEFAULT)
         page = await read_page(self._journal, call.library, after, standing.head, limit)
         return await _send_page(call.request, page)
+
+    async def snapshot(self, call: Call, _body: Nothing) -> api.Snapshot:
+        standing = await self._access.require_read(call.library, call.caller.account)
+        return await self._starting.snapshot(call.library, standing.head)
 
     async def compare(self, call: Call, body: api.CompareRequest) -> web.StreamResponse:
         standing = await self._access.require_read(call.library, call.caller.account)
@@ -85,7 +110,15 @@ class Handlers:
         return response
 
 
-def make_syncer(ports: Ports, *, token_keys: Sequence[SigningKey], public_url: str, held_max: int = HELD_MAX) -> Syncer:
+def make_syncer(
+    ports: Ports,
+    *,
+    token_keys: Sequence[SigningKey],
+    public_url: str,
+    held_max: int = HELD_MAX,
+    keeping: Keeping | None = None,
+) -> Syncer:
+    keeping = keeping or Keeping()
     metrics = Metrics(SERVICE)
     directory, journal = Directory(ports.tables), Journal(ports.tables)
     reader = HeadsReader(journal)
@@ -94,12 +127,29 @@ def make_syncer(ports: Ports, *, token_keys: Sequence[SigningKey], public_url: s
     trees = Trees(journal, metrics)
     comparing = Comparing(trees, TreeReader(journal, Views(ports.tables)), ports.cache)
     access = Access(directory, journal, ports.cache)
-    handlers = Handlers(access, journal, holding, comparing)
+    archive = ArchiveStore(ports.tables)
+    starting = Starting(archive, Incarnations(ports.tables), ports.objects, keeping.commits_retained)
+    handlers = Handlers(access, journal, holding, comparing, starting)
     app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
     app[AUTHENTICATOR] = Authenticator(Tokens(token_keys, ports.clock), directory)
-    register(app, [bind(HEADS, handlers.heads), bind(CHANGES, handlers.changes), bind(COMPARE, handlers.compare)])
-    consumer = Consumer(ports.queues, Queue.SYNC, wake_on_move(hub, ports.cache), clock=ports.clock, metrics=metrics)
-    return Syncer(app, hub, consumer, holding)
+    routes = (
+        bind(HEADS, handlers.heads),
+        bind(CHANGES, handlers.changes),
+        bind(SNAPSHOT, handlers.snapshot),
+        bind(COMPARE, handlers.compare),
+    )
+    register(app, routes)
+    hear = hear_of_moves(hub, ports.cache, archive, Checkpoints(ports.tables))
+    consumer = Consumer(ports.queues, Queue.SYNC, hear, clock=ports.clock, metrics=metrics)
+    archiver = Archiver(
+        ports.tables,
+        ports.objects,
+        ports.clock,
+        metrics,
+        interval_s=keeping.archive_s,
+        snapshot_changes=keeping.snapshot_changes,
+    )
+    return Syncer(app, hub, consumer, holding, archiver)
 
 
 async def _look(tables: Tables) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from syncline.domain.commits import Effect
-from syncline.domain.cursors import Cursor, decode_cursor, encode_cursor
-from syncline.domain.errors import Refused
+from syncline.domain.cursors import Cursor, encode_cursor
 from syncline.messages import api
 from syncline.serving.bodies import MSGPACK
 from syncline.serving.states import change_state
@@ -20,32 +19,6 @@ COMMITS_MAX = 2_000
 """A page reads no more commits than this, should they all be about the same few nodes."""
 CHUNK_CHANGES = 200
 """So many changes are encoded and sent at a time."""
-
-
-def position(cursor: str, head: Head) -> int:
-    """The seq a client has come to; 0 without a cursor.
-
-    Raises ``Refused``: "bad-cursor" (422), or "cursor-gone" (410, with ``start``) for one of another incarnation or
-    beyond the head, which only a restored journal can explain.
-    """
-    if not cursor:
-        return 0
-    decoded = _decoded(cursor)
-    if decoded.incarnation != head.incarnation or decoded.seq > head.seq:
-        raise Refused(
-            "cursor-gone",
-            "The library was restored since this cursor was handed out; start again from `start`.",
-            status=410,
-            start=encode_cursor(Cursor(head.incarnation, 0)),
-        )
-    return decoded.seq
-
-
-def _decoded(cursor: str) -> Cursor:
-    try:
-        return decode_cursor(cursor)
-    except Refused as error:
-        raise Refused(error.kind, error.detail, status=422, at="cursor") from None
 
 
 async def read_page(journal: Journal, library: str, after: int, head: Head, limit: int) -> api.Changes:

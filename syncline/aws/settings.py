@@ -11,6 +11,10 @@ import msgspec
 from syncline.domain.errors import Broken
 
 DIGEST_WINDOW_S = 120
+ARCHIVE_S = 60
+SNAPSHOT_CHANGES = 10_000
+COMMITS_RETAINED = 100_000
+SWEEP_INTERVAL_S = 900
 LOG_LEVEL = "info"
 MIN_KEY_BYTES = 32
 
@@ -119,14 +123,40 @@ class Settings:
     @property
     def digest_window_s(self) -> int:
         """How long changes are gathered before a mail goes out."""
-        text = self.variables.get("SYNCLINE_DIGEST_WINDOW_SECONDS", str(DIGEST_WINDOW_S))
-        if not text.isdecimal():
-            raise Broken(f"SYNCLINE_DIGEST_WINDOW_SECONDS is a number of seconds, not {text!r}")
+        return self._number("SYNCLINE_DIGEST_WINDOW_SECONDS", DIGEST_WINDOW_S)
+
+    @property
+    def archive_s(self) -> int:
+        """How often what changed is archived in the bucket."""
+        return max(1, self._number("SYNCLINE_ARCHIVE_SECONDS", ARCHIVE_S))
+
+    @property
+    def snapshot_changes(self) -> int:
+        """After how many changes a library gets a snapshot."""
+        return self._number("SYNCLINE_SNAPSHOT_CHANGES", SNAPSHOT_CHANGES)
+
+    @property
+    def commits_retained(self) -> int:
+        """How many commits a client may be behind before it is sent to a snapshot."""
+        return self._number("SYNCLINE_COMMITS_RETAINED", COMMITS_RETAINED)
+
+    @property
+    def sweep_interval_s(self) -> int:
+        """How often the sweep looks for what was lost on the way."""
+        text = self.variables.get("SYNCLINE_SWEEP_INTERVAL_SECONDS", str(SWEEP_INTERVAL_S))
+        if not text.isdecimal() or int(text) == 0:
+            raise Broken(f"SYNCLINE_SWEEP_INTERVAL_SECONDS is a number of seconds above 0, not {text!r}")
         return int(text)
 
     @property
     def log_level(self) -> str:
         return self.variables.get("SYNCLINE_LOG_LEVEL", LOG_LEVEL).lower()
+
+    def _number(self, name: str, otherwise: int) -> int:
+        text = self.variables.get(name, str(otherwise))
+        if not text.isdecimal():
+            raise Broken(f"{name} is a whole number, not {text!r}")
+        return int(text)
 
     def secrets(self) -> Secrets:
         """The signing keys from the file ``SYNCLINE_SECRETS``.

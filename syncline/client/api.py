@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import AsyncIterator
 from types import TracebackType
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ import aiohttp
 import msgspec
 
 from syncline.client.http import TokenStore, Transport, saved_session
-from syncline.domain.errors import Temporary
+from syncline.domain.errors import Refused, Temporary
 from syncline.messages import api as m
 
 HEADS_WAIT_S = 50
@@ -175,6 +176,19 @@ class Api:
         if limit:
             query["limit"] = limit
         return await self._call("GET", f"/v1/sync/libraries/{library}/changes", m.Changes, query=query)
+
+    async def snapshot(self, library: str) -> m.Snapshot | None:
+        """The tree to start from; None where the library has none (a small one)."""
+        try:
+            return await self._call("GET", f"/v1/sync/libraries/{library}/snapshot", m.Snapshot)
+        except Refused as refused:
+            if refused.kind != "no-snapshot":
+                raise
+            return None
+
+    def snapshot_bytes(self, snapshot: m.Snapshot) -> AsyncIterator[bytes]:
+        """The bytes of a snapshot, straight from S3. Raises ``Temporary``."""
+        return self._transport.download(snapshot.url, snapshot.size_bytes)
 
     async def compare(self, library: str, request: m.CompareRequest) -> m.CompareAnswer:
         return await self._call("POST", f"/v1/sync/libraries/{library}/compare", m.CompareAnswer, body=request)

@@ -26,6 +26,8 @@ RENEW_BEFORE_S = 30.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 TIMEOUT_S = 60.0
 CONNECTIONS_MAX = 64
+DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+DOWNLOAD_CHUNK_BYTES = 256 * 1024
 LOCK_TRIES_MAX = 1200
 LOCK_PAUSE_S = 0.05
 
@@ -146,6 +148,29 @@ class Transport:
             if not again or tries >= self._tries:
                 raise failure
             await asyncio.sleep(pause_s(tries, retry_after))
+
+    async def download(self, url: str, size_bytes: int) -> AsyncIterator[bytes]:
+        """The bytes behind a presigned URL; a broken connection is taken up where it stopped. Raises ``Temporary``."""
+        done = failures = 0
+        while done < size_bytes:
+            before = done
+            headers = {"Range": f"bytes={done}-{size_bytes - 1}"} if done else {}
+            try:
+                async with self.http.get(url, headers=headers, timeout=DOWNLOAD_TIMEOUT) as response:
+                    if response.status != (206 if done else 200):
+                        failure = f"S3 answered {response.status}"
+                    else:
+                        async for piece in response.content.iter_chunked(DOWNLOAD_CHUNK_BYTES):
+                            done += len(piece)
+                            yield piece
+                        failure = "the answer ended early"
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                failure = f"{type(error).__name__} {error}"
+            if done < size_bytes:
+                failures = 1 if done > before else failures + 1
+                if failures >= self._tries:
+                    raise Temporary(f"A download was cut off: {failure}")
+                await asyncio.sleep(pause_s(failures))
 
     async def _send(
         self,

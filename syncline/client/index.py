@@ -20,7 +20,7 @@ from syncline.client.trees import Base, BaseNode, Remote, RemoteNode
 from syncline.domain.errors import Broken, Temporary
 
 BUSY_MS = 10_000
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _MIGRATIONS: dict[int, str] = {
     1: """
@@ -36,12 +36,14 @@ _MIGRATIONS: dict[int, str] = {
       library TEXT, ident TEXT, state BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (library, ident));
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
     """,
+    2: "ALTER TABLE links ADD COLUMN known_to INTEGER NOT NULL DEFAULT -1;",
 }
 
 
 class Link(msgspec.Struct, frozen=True):
     """A library kept in a directory. ``device``, ``inode`` and ``marker`` tell the directory from any other;
-    ``cursor`` is how far the journal has been read, ``seq`` the same as a number."""
+    ``cursor`` is how far the journal has been read, ``seq`` the same as a number. ``known_to``: the journal is being
+    read anew, and of what was agreed the service is only sure to know what came up to this seq; -1 at other times."""
 
     id: str
     library: str
@@ -52,6 +54,7 @@ class Link(msgspec.Struct, frozen=True):
     marker: str
     cursor: str = ""
     seq: int = 0
+    known_to: int = -1
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -106,7 +109,7 @@ class Index:
     def add_link(self, link: Link) -> None:
         values = msgspec.structs.astuple(link)
         with self._writing(durable=True):
-            self._db.execute("INSERT INTO links VALUES (?,?,?,?,?,?,?,?,?)", values)
+            self._db.execute("INSERT INTO links VALUES (?,?,?,?,?,?,?,?,?,?)", values)
 
     def drop_link(self, link: str) -> None:
         with self._writing(durable=True):
@@ -145,6 +148,39 @@ class Index:
             rows = [(link.id, node.node, _encode(node)) for node in live]
             self._db.executemany("INSERT OR REPLACE INTO remote VALUES (?,?,?)", rows)
             self._db.execute("UPDATE links SET cursor = ?, seq = ? WHERE id = ?", (cursor, seq, link.id))
+
+    # -- beginning anew
+
+    def begin_anew(self, link: Link, known_to: int) -> Link:
+        """The cursor is gone: the tree is to be read from the beginning, and then ``reconcile``d. Told so twice before
+        that, the smaller ``known_to`` holds."""
+        if link.known_to >= 0:
+            known_to = min(link.known_to, known_to)
+        with self._writing(durable=True):
+            change = "UPDATE links SET cursor = '', seq = 0, known_to = ? WHERE id = ?"
+            self._db.execute(change, (known_to, link.id))
+        return msgspec.structs.replace(link, cursor="", seq=0, known_to=known_to)
+
+    def reconcile(self, link: Link) -> None:
+        """The tree has been read anew: correct what was agreed where the service may have forgotten it.
+
+        What it does not have, or has with another content, is not agreed any more: it is then a thing of this disk
+        that the service is sent. Where it has something elsewhere, the place here counts as moved to. So nothing is
+        read as removed or replaced by others that the service merely lost.
+        """
+        with self._writing():
+            remote = {node.node: node for node in self.remote(link).nodes.values()}
+            forget, moved = [], []
+            for node in self.base(link).nodes.values():
+                there = remote.get(node.node)
+                if node.seq <= link.known_to:
+                    continue
+                if there is None or there.version != node.version:
+                    forget.append(node.node)
+                elif (there.parent, there.name) != (node.parent, node.name):
+                    moved.append(msgspec.structs.replace(node, parent=there.parent, name=there.name, seq=there.seq))
+            self._put_base(link, moved, forget)
+            self._db.execute("UPDATE links SET known_to = -1 WHERE id = ?", (link.id,))
 
     # -- commands whose outcome is awaited
 

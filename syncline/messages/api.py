@@ -363,6 +363,20 @@ class Changes(Struct, kw_only=True):
     more: bool
 
 
+class Snapshot(Struct, kw_only=True):
+    """The tree as of ``seq``: GET ``url`` (good for ``expires_in_s``), compare its SHA-256 (base64) with ``checksum``,
+    go on with the changes after ``cursor``. Form: docs/api.md."""
+
+    seq: int
+    cursor: str
+    url: str
+    expires_in_s: int
+    size_bytes: int
+    checksum: str
+    nodes: int
+    at_ms: int
+
+
 class Held(Struct, kw_only=True):
     """One path a client holds. ``checksum`` is "" for a folder."""
 

@@ -205,7 +205,13 @@ PROBLEMS: dict[str, ProblemKind] = {
     "cursor-gone": ProblemKind(
         410,
         "Cursor gone",
-        "The library was restored since, or the cursor is too old. Start again from `start`.",
+        "The library was restored since, or the cursor is too old. Start again from `snapshot` (or `start` where there"
+        " is none), and do with what you hold as `resync` says.",
+    ),
+    "no-snapshot": ProblemKind(
+        404,
+        "No snapshot",
+        "The library is too small or too young to have one. List its changes without a cursor instead.",
     ),
     "grant-gone": ProblemKind(
         409,

@@ -34,6 +34,15 @@ CHANGES = Route(
     ),
     service="syncer",
 )
+SNAPSHOT = Route(
+    "GET",
+    "/v1/sync/libraries/{library}/snapshot",
+    "The whole tree as one download, to start from.",
+    Nothing,
+    m.Snapshot,
+    problems=("no-such-library", "no-snapshot"),
+    service="syncer",
+)
 COMPARE = Route(
     "POST",
     "/v1/sync/libraries/{library}/compare",
@@ -45,4 +54,4 @@ COMPARE = Route(
     service="syncer",
 )
 
-SYNC_ROUTES = (HEADS, CHANGES, COMPARE)
+SYNC_ROUTES = (HEADS, CHANGES, SNAPSHOT, COMPARE)

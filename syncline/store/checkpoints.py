@@ -11,11 +11,12 @@ import contextlib
 from collections.abc import Sequence
 
 from syncline.domain.errors import ConditionFailed
-from syncline.ports.tables import Below, Key, Table, Tables, Update
+from syncline.ports.tables import Below, Key, Put, Table, Tables, Update
 from syncline.store.codec import number
 
 NOTIFIER = "notifier"
-HEARERS = (NOTIFIER,)
+ARCHIVER = "archiver"
+HEARERS = (NOTIFIER, ARCHIVER)
 """The consumers of the topic that must hear of every move. One that keeps no checkpoint heals in its own way: the
 syncer's held requests look for themselves when their time is over."""
 
@@ -34,6 +35,11 @@ class Checkpoints:
         keys = {_key(consumer, library): library for library in libraries}
         rows = await self._tables.get_many(Table.DIRECTORY, list(keys)) if keys else {}
         return {library: number(rows[key], "seq") if key in rows else 0 for key, library in keys.items()}
+
+    async def restart(self, consumer: str, library: str, seq: int) -> None:
+        """The consumer goes on after ``seq`` of a journal that was made again, wherever it was in the old one."""
+        key = _key(consumer, library)
+        await self._tables.write(Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, "seq": seq}))
 
     async def advance(self, consumer: str, library: str, seq: int) -> None:
         """The consumer is done with everything up to ``seq``. Never goes back: an earlier seq changes nothing."""

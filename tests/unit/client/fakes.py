@@ -15,7 +15,7 @@ from syncline.client.s3 import Credentials, Stored
 from syncline.client.s3_xml import Part
 from syncline.domain import commands as c
 from syncline.domain.checksums import checksum_of, is_multipart
-from syncline.domain.commits import Change, Commit, Outcome
+from syncline.domain.commits import Change, Commit, Effect, Outcome
 from syncline.domain.cursors import Cursor, decode_cursor, encode_cursor
 from syncline.domain.deciding import decide
 from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
@@ -25,6 +25,7 @@ from syncline.domain.permits import PermitKey, PermitKeys, check_landed, object_
 from syncline.domain.rights import Role
 from syncline.domain.tree import Tree
 from syncline.messages import api as m
+from syncline.messages.tree_stream import Begin, TreeEncoder
 
 KEYS = PermitKeys((PermitKey("k1", b"a secret of at least thirty-two bytes"),))
 START_S = 1_795_435_200
@@ -51,6 +52,9 @@ class Stack:
     incarnation: str = INCARNATION
     serial: int = 0
     page_commits: int = 3
+    snapshot_seq: int = 0
+    snapshot_damaged: bool = False
+    kept: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tree = Tree(self.library)
@@ -218,7 +222,8 @@ class FakeService:
         if cursor:
             at = decode_cursor(cursor)
             if at.incarnation != self.stack.incarnation:
-                raise Refused("cursor-gone", "Start anew.", status=410, start="")
+                known_to = self.stack.kept.get(at.incarnation, 0)
+                raise Refused("cursor-gone", "Start anew.", status=410, start="", known_to=known_to)
             after = at.seq
         page = self.stack.commits[after : after + self.stack.page_commits]
         newest: dict[str, tuple[Commit, Change]] = {}
@@ -232,6 +237,40 @@ class FakeService:
         ]
         end = encode_cursor(Cursor(self.stack.incarnation, seq))
         return m.Changes(changes=states, cursor=end, seq=seq, more=seq < self.stack.tree.seq)
+
+    async def snapshot(self, library: str) -> m.Snapshot | None:
+        self.hook("snapshot")
+        seq = self.stack.snapshot_seq
+        if not seq:
+            return None
+        body = self._snapshot_at(seq)
+        return m.Snapshot(
+            seq=seq,
+            cursor=encode_cursor(Cursor(self.stack.incarnation, seq)),
+            url=f"snapshot/{seq}",
+            expires_in_s=900,
+            size_bytes=len(body),
+            checksum=base64.b64encode(hashlib.sha256(body).digest()).decode(),
+            nodes=0,
+            at_ms=0,
+        )
+
+    async def snapshot_bytes(self, snapshot: m.Snapshot) -> AsyncIterator[bytes]:
+        body = self._snapshot_at(snapshot.seq)
+        if self.stack.snapshot_damaged:
+            body = body[:-20]
+        yield body[: len(body) // 2]
+        self.hook("half a snapshot")
+        yield body[len(body) // 2 :]
+
+    def _snapshot_at(self, seq: int) -> bytes:
+        newest: dict[str, Node] = {}
+        for commit in self.stack.commits[:seq]:
+            newest |= {change.node.id: change.node for change in commit.changes if change.effect is not Effect.LATE}
+        encoder = TreeEncoder()
+        nodes = [node for _, node in sorted(newest.items()) if not node.removed]
+        begin = encoder.begin(Begin(self.stack.library, self.stack.incarnation, seq))
+        return begin + encoder.nodes(nodes) + encoder.end()
 
     async def heads(self, since: str = "", *, wait_s: int = 0) -> m.Heads:
         seq = self.stack.tree.seq

@@ -186,7 +186,7 @@ def test_policies_fit_the_limit_of_iam(definition):
     ("service", "table", "keys"),
     [
         ("gateway", "journal", ["head#*"]),
-        ("syncer", "directory", ["device#*", "checkpoint#*"]),
+        ("syncer", "directory", ["device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*"]),
         ("notifier", "directory", ["follow*", "checkpoint#*"]),
     ],
 )

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from aiohttp.test_utils import TestClient, TestServer
 
-from services.syncer.app import Ports, Syncer, make_syncer
+from services.syncer.app import Keeping, Ports, Syncer, make_syncer
 from syncline.memory.cache import MemoryCache
 from syncline.memory.clock import ManualClock
+from syncline.memory.objects import MemoryObjects
 from syncline.memory.queues import MemoryQueues
 from syncline.memory.tables import MemoryTables
 from syncline.messages.library_moved import LibraryMoved, encode
@@ -55,16 +56,23 @@ class World:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.tables = ReadsCounted()
+        self.objects = MemoryObjects(self.clock)
         self.queues = MemoryQueues(self.clock)
         self.cache = MemoryCache(self.clock)
         self.directory = Directory(self.tables)
         self._tasks: list[asyncio.Task[Any]] = []
         self._syncers: list[Syncer] = []
 
-    async def syncer(self, *, held_max: int = 2_000, listening: bool = True) -> Syncer:
+    async def syncer(self, *, held_max: int = 2_000, listening: bool = True, keeping: Keeping | None = None) -> Syncer:
         """Another process. Its hub runs; its queue is consumed by hand."""
-        ports = Ports(self.tables, self.queues, self.cache, self.clock)
-        syncer = make_syncer(ports, token_keys=TOKEN_KEYS, public_url="https://sync.example.org", held_max=held_max)
+        ports = Ports(self.tables, self.objects, self.queues, self.cache, self.clock)
+        syncer = make_syncer(
+            ports,
+            token_keys=TOKEN_KEYS,
+            public_url="https://sync.example.org",
+            held_max=held_max,
+            keeping=keeping,
+        )
         self._syncers.append(syncer)
         if listening:
             self.background(syncer.hub.run())

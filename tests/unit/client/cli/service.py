@@ -88,7 +88,7 @@ class Memory(World):
             chance=Chance(new_id=self.new_id),
         )
         self.syncer = syncer.make_syncer(
-            syncer.Ports(self.tables, self.queues, self.cache, self.clock),
+            syncer.Ports(self.tables, self.objects, self.queues, self.cache, self.clock),
             token_keys=TOKEN_KEYS,
             public_url="http://syncline.test",
         )

@@ -1,0 +1,162 @@
+"""What is still to be archived, how far that has come, and which snapshots there are.
+
+Rows in the table ``directory``::
+
+    pk = archive#{shard}      sk = {library}      mark, claimed_until (Unix ms)
+    pk = archived#{library}   sk = {incarnation}  seq, changes, epoch, name
+    pk = snapshot#{library}   sk = {incarnation}  seq, body (packed SnapshotRecord)
+
+Whoever changes a library marks it: the syncer for commits it is told of, the directory for members and names, in the
+very transaction of the change. A mark says what there is to archive, so the same news twice is the same mark; it is
+taken away only if it is still the one that was there before the archiving began. Nobody ever lists all libraries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from syncline.domain.errors import ConditionFailed
+from syncline.ports.tables import Below, Delete, Equals, Exists, Key, Table, Tables, Update
+from syncline.store.codec import number, pack, text, unpack
+
+SHARDS = 16
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A library that has something new. ``claimed_until`` (Unix ms): somebody is at it until then."""
+
+    library: str
+    mark: str
+    claimed_until: int
+
+
+class ArchiveState(msgspec.Struct, frozen=True):
+    """Everything up to ``seq`` is in the bucket, ``changes`` changes in all; and the members as of ``epoch``."""
+
+    seq: int = 0
+    changes: int = 0
+    epoch: int = 0
+    name: str = ""
+
+
+class SnapshotRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot in the bucket. ``changes``: how many changes the journal has up to ``seq``; ``nodes`` how many nodes
+    the snapshot holds; ``checksum`` is S3's SHA-256 of its bytes."""
+
+    library: str
+    incarnation: str
+    seq: int
+    key: str
+    s3_version: str
+    size_bytes: int
+    checksum: str
+    nodes: int
+    changes: int
+    at_ms: int
+
+
+def mark_members(library: str, epoch: int) -> Update:
+    """For the transaction that makes ``epoch`` the library's epoch, or gives it another name."""
+    return _marked(library, f"epoch {epoch}")
+
+
+def shard_of(library: str) -> int:
+    return zlib.crc32(library.encode()) % SHARDS
+
+
+class ArchiveStore:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    # -- what is due
+
+    async def mark_commits(self, library: str, incarnation: str, seq: int) -> None:
+        """There are commits up to ``seq``. One write unit; harmless to repeat."""
+        await self._tables.write(_marked(library, f"{incarnation} {seq}"))
+
+    async def due(self, shard: int) -> AsyncIterator[Due]:
+        async for row in self._tables.query(Table.DIRECTORY, f"archive#{shard}"):
+            yield Due(str(row["sk"]), text(row, "mark"), number(row, "claimed_until"))
+
+    async def claim(self, due: Due, *, now_ms: int, until_ms: int) -> bool:
+        """Whether the library is ours until then. Claims only save work: two at once do no harm."""
+        if due.claimed_until > now_ms:
+            return False
+        free = Equals({"claimed_until": due.claimed_until})
+        update = Update(Table.DIRECTORY, _due_key(due.library), set={"claimed_until": until_ms}, when=free)
+        try:
+            await self._tables.write(update)
+        except ConditionFailed:
+            return False
+        return True
+
+    async def done(self, due: Due) -> None:
+        """All that ``due`` speaks of is archived. With something newer to archive it stays, claimed by nobody."""
+        key = _due_key(due.library)
+        try:
+            await self._tables.write(Delete(Table.DIRECTORY, key, Equals({"mark": due.mark})))
+        except ConditionFailed:
+            await self.release(due)
+
+    async def release(self, due: Due) -> None:
+        """Somebody, or the next turn, takes it up again."""
+        with contextlib.suppress(ConditionFailed):
+            free = Update(Table.DIRECTORY, _due_key(due.library), set={"claimed_until": 0}, when=Exists())
+            await self._tables.write(free)
+
+    # -- how far it has come
+
+    async def state(self, library: str, incarnation: str) -> ArchiveState:
+        row = await self._tables.get(Table.DIRECTORY, _state_key(library, incarnation))
+        if row is None:
+            return ArchiveState()
+        members = (number(row, "epoch"), text(row, "name")) if "epoch" in row else (0, "")
+        counted = (number(row, "seq"), number(row, "changes")) if "seq" in row else (0, 0)
+        return ArchiveState(*counted, *members)
+
+    async def advance(self, library: str, incarnation: str, *, seq: int, changes: int) -> None:
+        """Never goes back: somebody else may have come further."""
+        key = _state_key(library, incarnation)
+        with contextlib.suppress(ConditionFailed):
+            further = Update(Table.DIRECTORY, key, set={"seq": seq, "changes": changes}, when=Below("seq", seq))
+            await self._tables.write(further)
+
+    async def members_archived(self, library: str, incarnation: str, *, epoch: int, name: str) -> None:
+        key = _state_key(library, incarnation)
+        await self._tables.write(Update(Table.DIRECTORY, key, set={"epoch": epoch, "name": name}))
+
+    # -- snapshots
+
+    async def snapshot(self, library: str, incarnation: str) -> SnapshotRecord | None:
+        """The newest one. One read unit."""
+        row = await self._tables.get(Table.DIRECTORY, _snapshot_key(library, incarnation))
+        return None if row is None else unpack(SnapshotRecord, row["body"])
+
+    async def keep_snapshot(self, record: SnapshotRecord) -> None:
+        """It is the newest one from now on, unless there is a newer one."""
+        key = _snapshot_key(record.library, record.incarnation)
+        with contextlib.suppress(ConditionFailed):
+            newest = Update(
+                Table.DIRECTORY, key, set={"seq": record.seq, "body": pack(record)}, when=Below("seq", record.seq)
+            )
+            await self._tables.write(newest)
+
+
+def _marked(library: str, mark: str) -> Update:
+    return Update(Table.DIRECTORY, _due_key(library), set={"mark": mark}, add={"claimed_until": 0})
+
+
+def _due_key(library: str) -> Key:
+    return Key(f"archive#{shard_of(library)}", library)
+
+
+def _state_key(library: str, incarnation: str) -> Key:
+    return Key(f"archived#{library}", incarnation)
+
+
+def _snapshot_key(library: str, incarnation: str) -> Key:
+    return Key(f"snapshot#{library}", incarnation)
