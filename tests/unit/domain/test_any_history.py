@@ -255,7 +255,8 @@ class History:
             elif held.content is not None:
                 # It would be given another name or folder, and uploaded anew for that.
                 device.given_up.add(held.content)
-        device.given_up -= {held.content for held in device.held.values() if held.content is not None}
+        taken_over = (held for node_id, held in device.held.items() if node_id not in local)
+        device.given_up -= {held.content for held in taken_over if held.content is not None}
 
     # What the service does
 
