@@ -17,6 +17,7 @@ from syncline.client.cli.failures import problem_of
 from syncline.client.cli.folders import FOLDER, engine_of, folder_text, links_meant, synced_at
 from syncline.client.cli.output import columns, counted, name_text, time_text
 from syncline.client.engine import Engine, Link, Status
+from syncline.client.remote_tree import holdable
 from syncline.domain.errors import Refused, SynclineError
 
 NAMED_MAX = 20
@@ -150,7 +151,7 @@ def _things(pairs: Sequence[tuple[str, str]]) -> str:
 
 def _conflicts(engine: Engine, link: Link) -> list[str]:
     """Paths of the conflict copies in the library, as far as this client has read it."""
-    nodes = engine.index.remote(link).nodes
+    nodes = holdable(engine.index.remote(link))[0].nodes
 
     def path(node: str) -> str:
         names: list[str] = []
