@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.notifier.composing import Composer
+from services.notifier.digesting import Digesting
 from services.notifier.gathering import Gathering, gather_moves
 from services.notifier.mailboxes import Mailboxes
+from services.notifier.recipients import Recipients
 from services.notifier.rendering import Renderer
 from services.notifier.sending import Sender
-from services.notifier.suppressions import Suppressions
 from syncline.domain.capabilities import SigningKey
 from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
@@ -25,6 +26,8 @@ from syncline.store.checkpoints import Checkpoints
 from syncline.store.directory import Directory
 from syncline.store.follows import Follows
 from syncline.store.journal import Journal
+from syncline.store.outsiders import Outsiders
+from syncline.store.suppressions import Suppressions
 from syncline.store.tree import TreeReader
 from syncline.store.views import Views
 
@@ -53,21 +56,27 @@ class Notifier:
 
 
 def make_notifier(
-    ports: Ports, *, link_keys: Sequence[SigningKey], public_url: str, mail_from: str, window_s: int
+    ports: Ports,
+    *,
+    link_keys: Sequence[SigningKey],
+    public_url: str,
+    mail_from: str,
+    window_s: int,
+    reply_to: str = "",
 ) -> Notifier:
     """Raises ``Broken`` when ``mail_from`` is no address."""
     metrics = Metrics(SERVICE)
     journal, follows = Journal(ports.tables), Follows(ports.tables)
     trees = TreeReader(journal, Views(ports.tables))
     mailboxes = Mailboxes(ports.tables, ports.clock, window_ms=window_s * 1000)
-    suppressions = Suppressions(ports.tables, ports.clock)
+    suppressions, directory = Suppressions(ports.tables, ports.clock), Directory(ports.tables)
     composer = Composer(
-        journal=journal,
-        trees=trees,
-        directory=Directory(ports.tables),
+        digesting=Digesting(journal, trees, ports.clock),
+        directory=directory,
+        recipients=Recipients(directory, follows, Outsiders(ports.tables), ports.clock),
         follows=follows,
         suppressions=suppressions,
-        renderer=Renderer(mail_from),
+        renderer=Renderer(mail_from, reply_to=reply_to),
         link_keys=link_keys,
         public_url=public_url,
         clock=ports.clock,

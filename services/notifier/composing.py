@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from email.message import EmailMessage
 
 import msgspec
 
+from services.notifier.digesting import Digesting
+from services.notifier.digesting import Told as Read
+from services.notifier.languages import language
 from services.notifier.letters import Surroundings, write_letter
 from services.notifier.places import Places
+from services.notifier.recipients import Recipient, Recipients
 from services.notifier.rendering import Renderer
-from services.notifier.suppressions import Suppressions
 from services.notifier.windows import Mailbox, Window
 from syncline.domain.capabilities import (
     FILE_LINK_LIFE_S,
+    RENEW_LIFE_S,
     UNSUBSCRIBE_LIFE_S,
+    Capability,
     FileCapability,
+    FollowCapability,
     SigningKey,
     UnsubscribeCapability,
     seal_capability,
 )
-from syncline.domain.commits import Change, Commit
-from syncline.domain.digests import Digest, Happened, Told, arrange, concerned, fold
+from syncline.domain.digests import Digest, Happened, Told
+from syncline.domain.following import Scope
 from syncline.domain.nodes import Kind
-from syncline.domain.rights import may_read
 from syncline.ports.clock import Clock
-from syncline.store.directory import AccountRecord, Directory, LibraryRecord
-from syncline.store.follows import Follows
-from syncline.store.journal import Journal
-from syncline.store.tree import TreeReader
-
-CHANGES_READ_MAX = 50_000
-"""A mail reads no more changes than this, and says "more than"."""
+from syncline.store.directory import Directory, LibraryRecord
+from syncline.store.follows import Follows, terms_of
+from syncline.store.outsiders import RENEWAL_S
+from syncline.store.suppressions import Suppressions
 
 
 class Composed(msgspec.Struct, frozen=True):
@@ -42,8 +44,7 @@ class Composed(msgspec.Struct, frozen=True):
 
 
 class Nothing(msgspec.Struct, frozen=True):
-    """No mail, and why: ``no-account``, ``no-library``, ``not-a-member``, ``unfollowed``, ``suppressed``,
-    ``nothing-left``."""
+    """No mail, and why: ``no-follower``, ``no-library``, ``unfollowed``, ``suppressed``, ``nothing-left``."""
 
     reason: str
 
@@ -54,9 +55,9 @@ class Composer:
     def __init__(
         self,
         *,
-        journal: Journal,
-        trees: TreeReader,
+        digesting: Digesting,
         directory: Directory,
+        recipients: Recipients,
         follows: Follows,
         suppressions: Suppressions,
         renderer: Renderer,
@@ -64,9 +65,9 @@ class Composer:
         public_url: str,
         clock: Clock,
     ) -> None:
-        self._journal = journal
-        self._trees = trees
+        self._digesting = digesting
         self._directory = directory
+        self._recipients = recipients
         self._follows = follows
         self._suppressions = suppressions
         self._renderer = renderer
@@ -75,74 +76,77 @@ class Composer:
         self._clock = clock
 
     async def compose(self, box: Mailbox, window: Window) -> Composed | Nothing:
-        account = await self._directory.account(box.account)
         library = await self._directory.library(box.library)
-        if account is None or library is None:
-            return Nothing("no-account" if account is None else "no-library")
-        # The window was opened minutes ago: what holds now decides.
-        if not may_read(await self._directory.member(box.library, box.account)):
-            return Nothing("not-a-member")
-        followed = {f.node for f in await self._follows.of_account(box.account) if f.library == box.library}
-        if not followed:
+        if library is None:
+            return Nothing("no-library")
+        # The window was opened minutes or hours ago: what holds now decides.
+        recipient = await self._recipients.find(library.id, box.account)
+        if recipient is None:
+            return Nothing("no-follower")
+        scope = await self._scope(box, window, recipient)
+        if not scope.counted:
             return Nothing("unfollowed")
-        if await self._suppressions.reason(account.email) is not None:
+        if await self._suppressions.reason(recipient.email) is not None:
             return Nothing("suppressed")
-        return await self._compose(library, account, followed, window)
+        return await self._compose(library, recipient, scope, box, window)
 
-    async def address(self, account: str) -> str | None:
-        """Where an account's mail goes."""
-        record = await self._directory.account(account)
-        return None if record is None else record.email
+    async def address(self, box: Mailbox) -> str | None:
+        """Where a follower's mail goes."""
+        recipient = await self._recipients.find(box.library, box.account)
+        return None if recipient is None else recipient.email
+
+    async def _scope(self, box: Mailbox, window: Window, recipient: Recipient) -> Scope:
+        follows = [f for f in await self._follows.of_account(recipient.id) if f.library == box.library]
+        terms = {follow.node: terms_of(follow, recipient.preferences) for follow in follows}
+        # A follow that changed its schedule since the window opened was perhaps told of into this one: better in
+        # both mails than in none.
+        counted = frozenset(
+            follow.node
+            for follow in follows
+            if terms[follow.node].lane == box.lane
+            or max(follow.at_ms, recipient.preferences.at_ms) > window.opened_at_ms
+        )
+        return Scope(box.library, terms, counted)
 
     async def _compose(
-        self, library: LibraryRecord, account: AccountRecord, followed: set[str], window: Window
+        self, library: LibraryRecord, recipient: Recipient, scope: Scope, box: Mailbox, window: Window
     ) -> Composed | Nothing:
-        commits, cut = await self._read(library.id, window)
-        places = Places(await self._trees.at_head(library.id))
-        concerns = await _concerns(commits, library.id, followed, places)
-        digest = arrange(fold(commits, account.id, concerns))
-        if not digest.count:
+        read = await self._digesting.digest(library.id, window.ranges, recipient.id, scope)
+        if not read.digest.count:
             return Nothing("nothing-left")
-        letter = write_letter(digest, await self._surroundings(digest, library, account, places, cut))
-        now_ms = self._clock.now_ms()
+        letter = write_letter(read.digest, await self._surroundings(read, library, recipient, scope))
         message = self._renderer.message(
             letter,
-            to_name=account.name,
-            to=account.email,
+            to_name=recipient.name,
+            to=recipient.email,
             library=library.id,
-            account=account.id,
+            account=recipient.id,
             first=window.first,
-            now_ms=now_ms,
+            lane=box.lane,
+            now_ms=self._clock.now_ms(),
         )
-        return Composed(message, account.email)
-
-    async def _read(self, library: str, window: Window) -> tuple[list[Commit], bool]:
-        """The window's commits, and whether there were more changes than may be read."""
-        commits: list[Commit] = []
-        room = CHANGES_READ_MAX
-        for first, last in window.ranges:
-            async for commit in self._journal.read(library, first - 1, last):
-                if commits and len(commit.changes) > room:
-                    return commits, True
-                room -= len(commit.changes)
-                commits.append(commit)
-        return commits, False
+        return Composed(message, recipient.email)
 
     async def _surroundings(
-        self, digest: Digest, library: LibraryRecord, account: AccountRecord, places: Places, cut: bool
+        self, read: Read, library: LibraryRecord, recipient: Recipient, scope: Scope
     ) -> Surroundings:
+        digest = read.digest
         shown = [told for group in digest.groups for told in group.told]
         named = {who for group in digest.groups for who in group.accounts} | set(digest.accounts[:3])
         people = await self._directory.accounts(sorted(named))
-        parents = {told.node.parent for told in shown} | {told.was.parent for told in shown if told.was}
+        folders = await _folders(digest, read.places, scope if recipient.outside else None)
+        linked = [told for told in shown if told.node.parent in folders or told.node.id in scope.follows]
         return Surroundings(
             library=library.name,
-            recipient=account.name,
             people={who: record.name for who, record in people.items()},
-            folders={parent: await places.path(parent) for parent in parents},
-            links=await self._links(shown, library.id, account.id, places),
-            unsubscribe=self._unsubscribe(library.id, account.id),
-            cut=cut,
+            folders=folders,
+            links=await self._links(linked, library.id, recipient.id, read.places) if recipient.links else {},
+            unsubscribe=self._unsubscribe(library.id, recipient.id),
+            language=language(recipient.language),
+            cut=read.cut,
+            outside=recipient.outside,
+            ends_at_ms=recipient.ends_at_s * 1000,
+            renew=self._renew(library.id, recipient, scope),
         )
 
     async def _links(self, shown: Iterable[Told], library: str, account: str, places: Places) -> dict[str, str]:
@@ -152,22 +156,35 @@ class Composer:
         for told in shown:
             node = told.node
             if node.kind is Kind.FILE and told.happened is not Happened.REMOVED and await places.is_live(node.id):
-                token = seal_capability(FileCapability(account, library, node.id, ends_at), self._link_keys)
+                token = self._seal(FileCapability(account, library, node.id, ends_at))
                 links[node.id] = f"{self._public_url}/v1/links/{token}"
         return links
 
     def _unsubscribe(self, library: str, account: str) -> str:
         ends_at = self._clock.now_ms() // 1000 + UNSUBSCRIBE_LIFE_S
-        token = seal_capability(UnsubscribeCapability(account, library, ends_at), self._link_keys)
+        token = self._seal(UnsubscribeCapability(account, library, ends_at))
         return f"{self._public_url}/v1/unsubscribe?token={token}"
 
+    def _renew(self, library: str, recipient: Recipient, scope: Scope) -> str:
+        now_s = self._clock.now_ms() // 1000
+        if not recipient.outside or recipient.ends_at_s - now_s > RENEWAL_S:
+            return ""
+        node = min(scope.follows)
+        token = self._seal(FollowCapability(recipient.id, library, node, now_s + RENEW_LIFE_S))
+        return f"{self._public_url}/v1/confirm?token={token}"
 
-async def _concerns(
-    commits: Sequence[Commit], library: str, followed: set[str], places: Places
-) -> Callable[[Change], bool]:
-    """Which changes are below what is followed."""
-    if library in followed:
-        return lambda _: True
-    for commit in commits:
-        await places.look_up(commit)
-    return lambda change: concerned(change, followed, places.parent_of)
+    def _seal(self, capability: Capability) -> str:
+        return seal_capability(capability, self._link_keys)
+
+
+async def _folders(digest: Digest, places: Places, only: Scope | None) -> dict[str, str]:
+    """The paths of the folders a letter speaks of; only those below what is followed when ``only`` is given."""
+    told = [told for group in digest.groups for told in group.told]
+    parents = {one.node.parent for one in told} | {one.was.parent for one in told if one.was}
+    parents |= {parent for group in digest.groups for parent, _ in group.elsewhere}
+    found: dict[str, str] = {}
+    for parent in sorted(parents):
+        path = await (places.path(parent) if only is None else places.path_below(parent, only.follows))
+        if path is not None:
+            found[parent] = path
+    return found

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from services.notifier.mailboxes import Mailboxes
 from services.notifier.places import Places
+from services.notifier.windows import NEVER
 from syncline.domain.commits import Commit
-from syncline.domain.digests import followers_to_tell
 from syncline.domain.errors import SynclineError
+from syncline.domain.following import Following, News, news_of
+from syncline.domain.preferences import Terms
 from syncline.messages.library_moved import decode
 from syncline.ports.queues import Message
 from syncline.serving.consumer import Batch, BatchHandler
 from syncline.store.checkpoints import NOTIFIER, Checkpoints
-from syncline.store.follows import FollowRecord, Follows
+from syncline.store.follows import NOTHING_SAID, FollowRecord, Follows, MailPreferences, terms_of
 from syncline.store.journal import Journal
 from syncline.store.tree import TreeReader
 
 COMMITS_AT_ONCE = 64
-"""The checkpoint moves on after so many commits, so a long journal is never held in memory or read twice whole."""
+CHANGES_AT_ONCE = 10_000
+"""The checkpoint moves on after so many commits or changes, so a long journal is never held in memory or read twice
+whole."""
 
 
 class Gathering:
@@ -39,37 +43,56 @@ class Gathering:
         after = await self._checkpoints.get(NOTIFIER, library)
         if upto <= after:
             return
-        follows = await self._follows.of_library(library)
-        if not follows:
-            await self._checkpoints.advance(NOTIFIER, library, upto)
-            return
-        for end in (*range(after + COMMITS_AT_ONCE, upto, COMMITS_AT_ONCE), upto):
-            commits = [commit async for commit in self._journal.read(library, after, end)]
-            await self._tell(library, commits, follows)
-            # Only now: a worker that dies before leaves the commits to the next one.
-            await self._checkpoints.advance(NOTIFIER, library, end)
-            after = end
+        following = await self._following(library)
+        if following:
+            async for commits in self._portions(library, after, upto):
+                await self._tell(library, commits, following)
+                # Only now: a worker that dies before leaves the commits to the next one.
+                await self._checkpoints.advance(NOTIFIER, library, commits[-1].seq)
+        await self._checkpoints.advance(NOTIFIER, library, upto)
 
-    async def _tell(self, library: str, commits: Sequence[Commit], follows: Sequence[FollowRecord]) -> None:
-        followers_of = by_node(follows)
-        news: dict[str, list[int]] = {}
+    async def _following(self, library: str) -> Following:
+        follows = await self._follows.of_library(library)
+        accounts = {follow.account for follow in follows if not follow.outside}
+        return by_node(follows, await self._follows.preferences_of(sorted(accounts)))
+
+    async def _portions(self, library: str, after: int, upto: int) -> AsyncIterator[list[Commit]]:
+        portion: list[Commit] = []
+        changes = 0
+        async for commit in self._journal.read(library, after, upto):
+            portion.append(commit)
+            changes += len(commit.changes)
+            if len(portion) >= COMMITS_AT_ONCE or changes >= CHANGES_AT_ONCE:
+                yield portion
+                portion, changes = [], 0
+        if portion:
+            yield portion
+
+    async def _tell(self, library: str, commits: Sequence[Commit], following: Following) -> None:
+        told: dict[tuple[str, str], list[tuple[int, News]]] = {}
         places = None  # not needed where everyone follows the root
-        if followers_of.keys() != {library}:
+        if following.keys() != {library}:
             places = Places(await self._trees.at_head(library))
         for commit in commits:
             if places is not None:
                 await places.look_up(commit)
-            for account in followers_to_tell(commit, followers_of, places.parent_of if places else {}):
-                news.setdefault(account, []).append(commit.seq)
-        await asyncio.gather(*(self._mailboxes.tell(library, account, seqs) for account, seqs in sorted(news.items())))
+            for key, news in news_of(commit, following, places.parent_of if places else {}).items():
+                told.setdefault(key, []).append((commit.seq, news))
+        await asyncio.gather(*(self._tell_one(library, key[0], told[key]) for key in sorted(told)))
+
+    async def _tell_one(self, library: str, follower: str, told: Sequence[tuple[int, News]]) -> None:
+        opens_from = next((seq for seq, news in told if news.opens), NEVER)
+        seqs = [seq for seq, _ in told]
+        await self._mailboxes.tell(library, follower, seqs, terms=told[0][1].terms, opens_from=opens_from)
 
 
-def by_node(follows: Sequence[FollowRecord]) -> dict[str, frozenset[str]]:
-    """The accounts by the node they follow."""
-    found: dict[str, set[str]] = {}
+def by_node(follows: Sequence[FollowRecord], preferences: Mapping[str, MailPreferences]) -> Following:
+    """The followers by the node they follow, each with the terms that hold."""
+    found: dict[str, dict[str, Terms]] = {}
     for follow in follows:
-        found.setdefault(follow.node, set()).add(follow.account)
-    return {node: frozenset(accounts) for node, accounts in found.items()}
+        terms = terms_of(follow, preferences.get(follow.account, NOTHING_SAID))
+        found.setdefault(follow.node, {})[follow.account] = terms
+    return found
 
 
 def gather_moves(gathering: Gathering) -> BatchHandler:

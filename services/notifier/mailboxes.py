@@ -2,8 +2,12 @@
 
 Rows::
 
-    pk = mailbox#{library}#{account}  sk = mailbox                                       rev, body (packed Mailbox)
-    pk = due#{shard}                  sk = {due_at_ms, 15 digits}#{library}#{account}#{first}
+    pk = mailbox#{library}#{account}         sk = mailbox                                rev, body (packed Mailbox)
+    pk = mailbox#{library}#{account}#{lane}  sk = mailbox                                the same, of another lane
+    pk = due#{shard}                         sk = {due_at_ms, 15 digits}#{library}#{account}#{first}
+    pk = due#{shard}                         sk = {due_at_ms, 15 digits}#{library}#{account}#{first}#{lane}
+
+``account`` is the follower: an account or an outside follower.
 
 The due rows lie in 16 shards, in order of time, so a sender reads only what is due. A mailbox and its due rows change
 in one transaction, on the condition that the mailbox is as it was read (``rev``): neither is ever without the other.
@@ -20,6 +24,7 @@ import msgspec
 from services.notifier import windows
 from services.notifier.windows import Mailbox, Window
 from syncline.domain.errors import Broken, ConditionFailed, Temporary
+from syncline.domain.preferences import DEFAULT, Terms
 from syncline.ports.clock import Clock
 from syncline.ports.tables import Absent, Delete, Equals, Key, Put, Row, Table, Tables
 from syncline.store.codec import number, pack, unpack
@@ -39,6 +44,7 @@ class Due(msgspec.Struct, frozen=True):
     library: str
     account: str
     first: int
+    lane: str = ""
 
 
 class Mailboxes:
@@ -50,18 +56,23 @@ class Mailboxes:
         self._window_ms = window_ms
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
-    async def get(self, library: str, account: str) -> Mailbox:
-        box, _ = await self._read(library, account)
+    async def get(self, library: str, account: str, lane: str = "") -> Mailbox:
+        box, _ = await self._read(Mailbox(library, account, lane=lane))
         return box
 
-    async def tell(self, library: str, account: str, seqs: Sequence[int]) -> None:
-        """These commits are news to this follower. Repeating is harmless."""
+    async def tell(
+        self, library: str, account: str, seqs: Sequence[int], *, terms: Terms = DEFAULT, opens_from: int = 0
+    ) -> None:
+        """These commits are news to this follower; those before ``opens_from`` are not worth a mail of their own.
+        Repeating is harmless."""
 
         def transition(box: Mailbox) -> Mailbox:
-            return windows.tell(box, seqs, now_ms=self._clock.now_ms(), window_ms=self._window_ms)
+            now_ms = self._clock.now_ms()
+            due_at_ms = terms.due_at_ms(now_ms, immediate_ms=self._window_ms)
+            return windows.tell(box, seqs, now_ms=now_ms, due_at_ms=due_at_ms, opens_from=opens_from)
 
         async with self._at_once:
-            await self._change(library, account, transition)
+            await self._change(Mailbox(library, account, lane=terms.lane), transition)
 
     async def due(self, shard: int, *, limit: int) -> list[Due]:
         """What is due by now in a shard, the longest waiting first."""
@@ -71,7 +82,7 @@ class Mailboxes:
 
     async def claim(self, due: Due) -> Mailbox | None:
         """The mailbox with the window claimed for us, None when another has it. One conditional write."""
-        box, rev = await self._read(due.library, due.account)
+        box, rev = await self._read(Mailbox(due.library, due.account, lane=due.lane))
         claimed = windows.claim(box, due.first, now_ms=self._clock.now_ms())
         if claimed is None:
             return None
@@ -90,11 +101,11 @@ class Mailboxes:
         await self._settle(mine, windows.done)
 
     async def _settle(self, mine: Mailbox, transition: Callable[[Mailbox], Mailbox]) -> None:
-        await self._change(mine.library, mine.account, lambda box: transition(box) if windows.holds(box, mine) else box)
+        await self._change(mine, lambda box: transition(box) if windows.holds(box, mine) else box)
 
-    async def _change(self, library: str, account: str, transition: Callable[[Mailbox], Mailbox]) -> None:
+    async def _change(self, whose: Mailbox, transition: Callable[[Mailbox], Mailbox]) -> None:
         for _ in range(TRIES):
-            box, rev = await self._read(library, account)
+            box, rev = await self._read(whose)
             after = transition(box)
             if after == box:
                 return
@@ -103,16 +114,17 @@ class Mailboxes:
                 return
             except ConditionFailed:
                 continue
-        raise Temporary(f"The mailbox of {account} for {library} keeps changing; try again")
+        raise Temporary(f"The mailbox of {whose.account} for {whose.library} keeps changing; try again")
 
-    async def _read(self, library: str, account: str) -> tuple[Mailbox, int]:
-        row = await self._tables.get(Table.MAIL, _mailbox_key(library, account))
+    async def _read(self, whose: Mailbox) -> tuple[Mailbox, int]:
+        """The mailbox of this library, follower and lane, as it is stored."""
+        row = await self._tables.get(Table.MAIL, _mailbox_key(whose))
         if row is None:
-            return Mailbox(library, account), 0
+            return Mailbox(whose.library, whose.account, lane=whose.lane), 0
         return unpack(Mailbox, row["body"]), number(row, "rev")
 
     async def _write(self, before: Mailbox, after: Mailbox, rev: int) -> None:
-        key = _mailbox_key(after.library, after.account)
+        key = _mailbox_key(after)
         row: Row = {
             "pk": key.pk,
             "sk": key.sk,
@@ -130,8 +142,12 @@ class Mailboxes:
             await self._tables.write(mailbox)
 
 
-def _mailbox_key(library: str, account: str) -> Key:
-    return Key(f"mailbox#{library}#{account}", "mailbox")
+def _mailbox_key(box: Mailbox) -> Key:
+    return Key("#".join(["mailbox", *_whose(box)]), "mailbox")
+
+
+def _whose(box: Mailbox) -> list[str]:
+    return [box.library, box.account, *([box.lane] if box.lane else [])]
 
 
 def _due_keys(box: Mailbox) -> set[Key]:
@@ -140,8 +156,9 @@ def _due_keys(box: Mailbox) -> set[Key]:
 
 def _due_key(box: Mailbox, window: Window) -> Key:
     whose = f"{box.library}#{box.account}"
-    shard = zlib.crc32(whose.encode()) % SHARDS
-    return Key(f"due#{shard}", f"{window.due_at_ms:015d}#{whose}#{window.first}")
+    lane = f"#{box.lane}" if box.lane else ""
+    shard = zlib.crc32(f"{whose}{lane}".encode()) % SHARDS
+    return Key(f"due#{shard}", f"{window.due_at_ms:015d}#{whose}#{window.first}{lane}")
 
 
 def _by_sk(key: Key) -> str:
@@ -150,7 +167,7 @@ def _by_sk(key: Key) -> str:
 
 def _due(row: Row) -> Due:
     try:
-        due_at, library, account, first = str(row["sk"]).split("#")
-        return Due(int(due_at), library, account, int(first))
+        due_at, library, account, first, *lane = str(row["sk"]).split("#")
+        return Due(int(due_at), library, account, int(first), "#".join(lane))
     except ValueError:
         raise Broken(f"The due row {row['sk']!r} is damaged") from None

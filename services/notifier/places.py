@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from syncline.domain.commits import Commit
 from syncline.domain.digests import DEPTH_MAX, starts
@@ -32,6 +32,21 @@ class Places:
         for folder in await self._above(parent):
             names.append(folder.name)
         return "/".join(reversed([name for name in names if name]))
+
+    async def path_below(self, parent: str, followed: Collection[str]) -> str | None:
+        """As ``path``, but from the nearest of the followed folders on; None when the place is in none of them."""
+        if self._snapshot.library in followed:
+            return await self.path(parent)
+        names: list[str] = []
+        for folder in await self._above(parent):
+            names.append(folder.name)
+            if folder.id in followed:
+                return "/".join(reversed(names))
+        return None
+
+    def forgetting(self) -> Places:
+        """The same tree with nothing looked up yet: what reading a long window looked up is not kept."""
+        return Places(self._snapshot)
 
     async def is_live(self, node: str) -> bool:
         """Whether the node is there now: neither it nor a folder above it was removed."""

@@ -14,11 +14,13 @@ from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from services.notifier.confirming import ConfirmLetter
 from services.notifier.letters import Letter
 from syncline.domain.digests import harmless
 from syncline.domain.errors import Broken, Refused
 
 SENDER_NAME = "Syncline"
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9-]+")
 _TOKEN_CHARACTERS = re.compile(r"[\x21-\x7e]+")
 
 
@@ -36,19 +38,15 @@ _POLICY = SMTP.clone(header_factory=_headers)
 
 
 class Renderer:
-    """Makes messages from letters. ``mail_from`` is an address, with or without a name.
+    """Makes messages from letters. ``mail_from`` and ``reply_to`` are addresses, with or without a name; without
+    ``reply_to`` answers go to the sender.
 
-    Raises ``Broken`` when ``mail_from`` is no address.
+    Raises ``Broken`` when one is no address.
     """
 
-    def __init__(self, mail_from: str) -> None:
-        name, address = parseaddr(mail_from)
-        try:
-            self._sender = Address(name or SENDER_NAME, addr_spec=address)
-        except (HeaderParseError, MessageDefect, ValueError, IndexError):
-            raise Broken(f"Mail cannot be sent from {mail_from!r}: that is no address") from None
-        if not self._sender.domain:
-            raise Broken(f"Mail cannot be sent from {mail_from!r}: that is no address")
+    def __init__(self, mail_from: str, *, reply_to: str = "") -> None:
+        self._sender = _own_address(mail_from, SENDER_NAME)
+        self._reply_to = _own_address(reply_to, "") if reply_to else None
         # Autoescape for HTML only: text shows names as they are.
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -60,7 +58,16 @@ class Renderer:
         )
 
     def message(
-        self, letter: Letter, *, to_name: str, to: str, library: str, account: str, first: int, now_ms: int
+        self,
+        letter: Letter,
+        *,
+        to_name: str,
+        to: str,
+        library: str,
+        account: str,
+        first: int,
+        now_ms: int,
+        lane: str = "",
     ) -> EmailMessage:
         """The mail of one window.
 
@@ -69,22 +76,41 @@ class Renderer:
 
         Raises ``Refused("mail-rejected")`` for an address that no mail can be sent to.
         """
-        message = EmailMessage(policy=_POLICY)
         domain = self._sender.domain
         thread = f"<{library}.{account}@{domain}>"
-        message["From"] = self._sender
-        message["To"] = recipient(to_name, to)
-        message["Subject"] = letter.subject
-        message["Date"] = format_datetime(datetime.fromtimestamp(now_ms // 1000, UTC))
-        message["Message-ID"] = f"<{first}.{library}.{account}@{domain}>"
+        name = ".".join([str(first), *([_NOT_IN_IDS.sub("-", lane)] if lane else []), library, account])
+        message = self._addressed(to_name, to, letter.subject, now_ms)
+        message["Message-ID"] = f"<{name}@{domain}>"
         message["In-Reply-To"] = thread
         message["References"] = thread
         message["List-Id"] = f"<{library}.{domain}>"
         message["List-Unsubscribe"] = f"<{_one_token(letter.unsubscribe)}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        message["Auto-Submitted"] = "auto-generated"
         message.set_content(self.text(letter))
         message.add_alternative(self.html(letter), subtype="html")
+        return message
+
+    def confirmation(self, letter: ConfirmLetter, *, to: str, name: str, now_ms: int) -> EmailMessage:
+        """The mail that asks an outside address whether it wants any; ``name`` names it in its Message-ID.
+
+        Raises ``Refused("mail-rejected")`` for an address that no mail can be sent to.
+        """
+        message = self._addressed("", to, letter.subject, now_ms)
+        message["Message-ID"] = f"<{name}@{self._sender.domain}>"
+        message.set_content(self._templates.get_template("confirm.txt.j2").render(letter=letter))
+        html = self._templates.get_template("confirm.html.j2").render(letter=letter)
+        message.add_alternative(html, subtype="html")
+        return message
+
+    def _addressed(self, to_name: str, to: str, subject: str, now_ms: int) -> EmailMessage:
+        message = EmailMessage(policy=_POLICY)
+        message["From"] = self._sender
+        if self._reply_to is not None:
+            message["Reply-To"] = self._reply_to
+        message["To"] = recipient(to_name, to)
+        message["Subject"] = subject
+        message["Date"] = format_datetime(datetime.fromtimestamp(now_ms // 1000, UTC))
+        message["Auto-Submitted"] = "auto-generated"
         return message
 
     def text(self, letter: Letter) -> str:
@@ -92,6 +118,17 @@ class Renderer:
 
     def html(self, letter: Letter) -> str:
         return self._templates.get_template("digest.html.j2").render(letter=letter)
+
+
+def _own_address(text: str, name_default: str) -> Address:
+    name, address = parseaddr(text)
+    try:
+        own = Address(name or name_default, addr_spec=address)
+    except (HeaderParseError, MessageDefect, ValueError, IndexError):
+        raise Broken(f"Mail cannot be sent from {text!r}: that is no address") from None
+    if not own.domain:
+        raise Broken(f"Mail cannot be sent from {text!r}: that is no address")
+    return own
 
 
 def recipient(name: str, address: str) -> Address:

@@ -6,13 +6,13 @@ import asyncio
 
 from services.notifier.composing import Composer, Nothing
 from services.notifier.mailboxes import SHARDS, Due, Mailboxes
-from services.notifier.suppressions import Suppressions
 from services.notifier.windows import LEASE_MS, Mailbox, Window
 from syncline.domain.errors import ConditionFailed, Refused, SynclineError, Temporary
 from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
 from syncline.serving.logging import get_logger
 from syncline.serving.metrics import Metrics
+from syncline.store.suppressions import Suppressions
 
 TICK_S = 3.0
 DUE_PER_SHARD = 64
@@ -133,7 +133,7 @@ class Sender:
 
     async def _suppress(self, box: Mailbox, refused: Refused) -> None:
         """The address takes no mail: remember it with the reason, so that later windows are not tried."""
-        address = await self._composer.address(box.account)
+        address = await self._composer.address(box)
         if address:
             await self._suppressions.add(address, f"{refused.kind}: {refused.detail}")
         get_logger().warning("address-suppressed", library=box.library, account=box.account, kind=refused.kind)

@@ -1,6 +1,6 @@
 """Windows: what a follower will be told of, gathered until it is due, and who is sending it.
 
-One mailbox per follower and library. Its life, every arrow one of the functions below::
+One mailbox per follower, library and lane (the schedule of their follows). Its life, every arrow a function below::
 
     (none) ──tell──► open ──claim──► sending ──done──► (none)
                      │  ▲               │ ▲
@@ -22,6 +22,9 @@ import msgspec
 
 from syncline.domain.digests import SeqRange, add_seq
 
+NEVER = 2**63
+"""Above every seq: nothing told is worth opening a window."""
+
 LEASE_MS = 90_000
 """How long a claim holds; rendering and sending one mail are given less (``sending.SEND_S_MAX``)."""
 
@@ -36,7 +39,10 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Mailbox(msgspec.Struct, frozen=True, array_like=True):
-    """What there is to tell one follower about one library. ``attempts`` counts claims of ``sending``."""
+    """What there is to tell one follower about one library. ``attempts`` counts claims of ``sending``.
+
+    ``account`` is the follower: an account or an outside follower. ``lane``: ``syncline.domain.preferences.Terms``.
+    """
 
     library: str
     account: str
@@ -45,18 +51,22 @@ class Mailbox(msgspec.Struct, frozen=True, array_like=True):
     sending: Window | None = None
     lease_until_ms: int = 0
     attempts: int = 0
+    lane: str = ""
 
     @property
     def windows(self) -> tuple[Window, ...]:
         return tuple(window for window in (self.sending, self.open) if window is not None)
 
 
-def tell(box: Mailbox, seqs: Sequence[int], *, now_ms: int, window_ms: int) -> Mailbox:
-    """Put new seqs (ascending) into the open window, opening one if there is none."""
-    new = [seq for seq in seqs if seq > box.told]
+def tell(box: Mailbox, seqs: Sequence[int], *, now_ms: int, due_at_ms: int, opens_from: int = 0) -> Mailbox:
+    """Put new seqs (ascending) into the open window, opening one until ``due_at_ms`` if there is none.
+
+    ``opens_from``: what came before this seq is of no kind the follower asked for, and opens no window.
+    """
+    new = [seq for seq in seqs if seq > box.told and (box.open is not None or seq >= opens_from)]
     if not new:
         return box
-    window = box.open or Window(new[0], (), now_ms, now_ms + window_ms)
+    window = box.open or Window(new[0], (), now_ms, due_at_ms)
     ranges = window.ranges
     for seq in new:
         ranges = add_seq(ranges, seq)

@@ -33,6 +33,12 @@ ADDRESS_LIFE_S = 24 * 3600
 INVITATION_LIFE_S = 14 * 24 * 3600
 """How long an invitation to a library can be accepted."""
 
+CONFIRM_LIFE_S = 14 * 24 * 3600
+"""How long someone without an account may take to confirm that they want mail."""
+
+RENEW_LIFE_S = 60 * 24 * 3600
+"""How long the link that keeps an outside follower's mail coming works."""
+
 MAX_TOKEN_LENGTH = 512
 _PREFIX = b"syncline-capability-1\0"
 
@@ -92,7 +98,23 @@ class InvitationCapability(msgspec.Struct, frozen=True, array_like=True, tag="in
     ends_at: int
 
 
-Capability = UnsubscribeCapability | FileCapability | ResetCapability | AddressCapability | InvitationCapability
+class FollowCapability(msgspec.Struct, frozen=True, array_like=True, tag="follow"):
+    """May confirm, as the address it was sent to, that ``follower`` (an outside follower) wants mail about ``node``."""
+
+    follower: str
+    library: str
+    node: str
+    ends_at: int
+
+
+Capability = (
+    UnsubscribeCapability
+    | FileCapability
+    | ResetCapability
+    | AddressCapability
+    | InvitationCapability
+    | FollowCapability
+)
 
 
 def account_stamp(account: str, email: str, epoch: int) -> str:

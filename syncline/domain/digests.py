@@ -7,6 +7,7 @@ version that became history only, what came and went within the window, a move t
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
@@ -17,6 +18,9 @@ from syncline.domain.nodes import Kind, Node, Place
 
 LINES_SHOWN = 20
 """Lines of one list before "and N more"."""
+
+FOLDERS_NAMED = 3
+"""Of what is not shown, so many folders are named with how much of it is there."""
 
 GROUPS_SHOWN = 20
 """Lists in one mail; what more there is, is counted."""
@@ -53,13 +57,17 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One list of a mail: the same people did the same to ``files`` and ``folders``, of which ``told`` are shown."""
+    """One list of a mail: the same people did the same to ``files`` and ``folders``, of which ``told`` are shown.
+
+    ``elsewhere``: the folders in which most of the others are, with their number.
+    """
 
     accounts: tuple[str, ...]
     happened: Happened
     told: tuple[Told, ...]
     files: int
     folders: int
+    elsewhere: tuple[tuple[str, int], ...] = ()
 
     @property
     def count(self) -> int:
@@ -91,7 +99,7 @@ def above(change: Change, parent_of: Mapping[str, str]) -> set[str]:
     """The changed node and every folder above its place and above the place it left, as far as they are known."""
     found = {change.node.id}
     for start in starts(change):
-        found.update(_upwards(start, parent_of))
+        found.update(upwards(start, parent_of))
     return found
 
 
@@ -102,22 +110,8 @@ def starts(change: Change) -> tuple[str, ...]:
     return (change.node.parent, change.was.parent)
 
 
-def followers_to_tell(
-    commit: Commit, followers_of: Mapping[str, frozenset[str]], parent_of: Mapping[str, str]
-) -> set[str]:
-    """The accounts that are told of something in this commit. ``followers_of``: accounts by followed node.
-
-    Everything is below the root, so its followers are told even where ``parent_of`` knows nothing.
-    """
-    found: set[str] = set()
-    for change in commit.changes:
-        if change.effect is not Effect.LATE:
-            for node in above(change, parent_of) | {commit.library}:
-                found |= followers_of.get(node, frozenset())
-    return found - {commit.account}
-
-
-def _upwards(start: str, parent_of: Mapping[str, str]) -> Iterator[str]:
+def upwards(start: str, parent_of: Mapping[str, str]) -> Iterator[str]:
+    """A folder and those above it, as far as they are known."""
     node = start
     for _ in range(DEPTH_MAX):
         if not node:
@@ -209,7 +203,10 @@ def _group(key: tuple[tuple[str, ...], Happened], items: list[Told], folders: Ma
         return folders[told.node.parent], told.node.name.casefold(), told.node.name
 
     files = sum(told.node.kind is Kind.FILE for told in items)
-    return Group(key[0], key[1], tuple(sorted(items, key=by_place)[:lines]), files, len(items) - files)
+    ordered = sorted(items, key=by_place)
+    hidden = Counter(told.node.parent for told in ordered[lines:])
+    elsewhere = tuple(hidden.most_common(FOLDERS_NAMED))
+    return Group(key[0], key[1], tuple(ordered[:lines]), files, len(items) - files, elsewhere)
 
 
 # -- what a window remembers ----------------------------------------------------------------------------------------

@@ -59,7 +59,8 @@ class Terms(msgspec.Struct, frozen=True):
             return now_ms + immediate_ms
         if self.window is Every.HOURLY:
             return now_ms + HOUR_MS
-        return next_hour_ms(now_ms, self.hour, self.zone)
+        # A zone that this machine's data does not know must not stop everybody's mail.
+        return next_hour_ms(now_ms, self.hour, self.zone if is_zone(self.zone) else DEFAULT.zone)
 
 
 DEFAULT = Terms(Every.IMMEDIATE, 8, "UTC", frozenset(Happened))
@@ -101,6 +102,14 @@ def time_zone(zone: str) -> ZoneInfo:
     except (KeyError, ValueError, OSError):  # what ZoneInfo raises for unknown names, odd paths and folders
         detail = "There is no such time zone; name one as Europe/Berlin or UTC."
         raise Refused("bad-zone", detail, status=422, at="$.zone") from None
+
+
+def is_zone(zone: str) -> bool:
+    try:
+        time_zone(zone)
+    except Refused:
+        return False
+    return True
 
 
 def language_of(wanted: str | None) -> str:

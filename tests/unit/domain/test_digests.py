@@ -17,7 +17,6 @@ from syncline.domain.digests import (
     arrange,
     concerned,
     fold,
-    followers_to_tell,
     harmless,
 )
 from syncline.domain.nodes import Author, Kind, Location, Node, Place, Version
@@ -183,16 +182,6 @@ def test_a_new_folder_is_said_by_what_is_new_in_it() -> None:
     scribe.add(ALICE, "photo", parent="trip")
     scribe.add(ALICE, "empty", kind=Kind.FOLDER)
     assert [t.node.id for t in scribe.told()] == ["photo", "empty"]
-
-
-def test_followers_of_the_root_of_folders_above_and_of_the_node_are_told() -> None:
-    scribe = Scribe()
-    scribe.add(ALICE, "a", kind=Kind.FOLDER)
-    scribe.add(ALICE, "b", parent="a", kind=Kind.FOLDER)
-    scribe.add(ALICE, "f", parent="b")
-    parents = {"a": ROOT, "b": "a", "f": "b", ROOT: ""}
-    followers = {ROOT: frozenset({"r"}), "a": frozenset({"x"}), "f": frozenset({"y", ALICE}), "other": frozenset({"z"})}
-    assert followers_to_tell(scribe.commits[-1], followers, parents) == {"r", "x", "y"}
 
 
 def test_who_follows_the_folder_it_left_is_told_of_a_move() -> None:

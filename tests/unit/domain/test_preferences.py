@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -38,7 +39,7 @@ def test_one_mail_a_day_however_clocks_change(start_ms: int, hour: int, zone: st
     due = [next_hour_ms(start_ms, hour, zone)]
     for _ in range(400):
         due.append(next_hour_ms(due[-1], hour, zone))
-    pauses = {(later - earlier) / HOUR_MS for earlier, later in zip(due, due[1:], strict=False)}
+    pauses = {(later - earlier) / HOUR_MS for earlier, later in pairwise(due)}
     assert pauses <= {23, 23.5, 24, 24.5, 25, 48}
     assert pauses - {24} == set() or zone not in ("UTC", "Asia/Kathmandu")
 
@@ -62,7 +63,7 @@ def test_eight_in_the_morning_stays_eight_in_summer_and_winter() -> None:
     assert next_hour_ms(ms("2026-12-01T12:00+00:00"), 8, "Europe/Berlin") == ms("2026-12-02T07:00+00:00")
 
 
-@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "Europe", "Europe/B#rlin", "x" * 99])
+@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "Europe", "UTC#", "x" * 99])
 def test_a_zone_that_is_none_is_refused(zone: str) -> None:
     with pytest.raises(Refused) as refused:
         next_hour_ms(0, 8, zone)

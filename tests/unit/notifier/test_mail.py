@@ -9,13 +9,13 @@ import pytest
 from services.notifier.app import Notifier
 from services.notifier.mailboxes import SHARDS
 from services.notifier.sending import GIVE_UP_MS, RETRY_S
-from services.notifier.suppressions import Suppressions
 from services.notifier.windows import LEASE_MS
 from syncline.domain.capabilities import FileCapability, UnsubscribeCapability, open_capability
 from syncline.domain.nodes import Kind
 from syncline.memory.mail import MemoryMailer
 from syncline.ports.queues import Queue
 from syncline.store.checkpoints import Checkpoints
+from syncline.store.suppressions import Suppressions
 from tests.unit.notifier.world import (
     LINK_KEYS,
     PUBLIC_URL,

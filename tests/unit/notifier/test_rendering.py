@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.notifier.languages import language
 from services.notifier.letters import Letter, Surroundings, people, write_letter
 from services.notifier.rendering import Renderer, recipient
 from syncline.domain.digests import Happened, Told, arrange
@@ -21,6 +22,7 @@ LIBRARY, ACCOUNT = "l" * 20, "a" * 20
 TOKEN = "k6QyMDI2xEqVpGZpbGW0YWFhYWFhYWFhYWFhYWFhYWFh" * 4
 UNSUBSCRIBE = f"https://sync.example.org/v1/unsubscribe?token={TOKEN}"
 LINK = f"https://sync.example.org/v1/links/{TOKEN}"
+EN = language("en")
 RENDERER = Renderer("Syncline <mail@sync.example.org>")
 anything = st.text(st.characters(), max_size=60) | st.sampled_from(
     ["a\r\nBcc: eve@example.org", "<script>alert(1)</script>", "{{ 7*7 }}", '"><img src=x>', "\ud800", "\u202egnp.exe"]
@@ -36,15 +38,20 @@ def told(
 
 
 def letter_of(
-    *tolds: Told, library: str = "Photos", ann: str = "Ann", folder: str = "Trip", cut: bool = False
+    *tolds: Told,
+    library: str = "Photos",
+    ann: str = "Ann",
+    folder: str = "Trip",
+    cut: bool = False,
+    spoken: str = "en",
 ) -> Letter:
     known = Surroundings(
         library=library,
-        recipient="Bob",
         people={"ann": ann},
-        folders={"folder": folder},
+        folders={"folder": folder, "other": ""},
         links={t.node.id: LINK for t in tolds},
         unsubscribe=UNSUBSCRIBE,
+        language=language(spoken),
         cut=cut,
     )
     return write_letter(arrange(tolds), known)
@@ -117,10 +124,10 @@ def test_one_change_is_not_some_changes() -> None:
 
 def test_people_are_named_up_to_three() -> None:
     names = {c: c.upper() for c in "abcde"}
-    assert [people(tuple("abcde"[:n]), names) for n in range(1, 6)] == [
+    assert [people(tuple("abcde"[:n]), names, EN) for n in range(1, 6)] == [
         "A", "A and B", "A, B and C", "A, B, C and 1 other", "A, B, C and 2 others",
     ]  # fmt: skip
-    assert people(("nobody",), {}) == "somebody"
+    assert people(("nobody",), {}, EN) == "somebody"
 
 
 def test_html_works_in_light_and_dark_and_loads_nothing() -> None:

@@ -28,7 +28,7 @@ class Life(RuleBasedStateMachine):
     def commits_are_told(self, new: int, again: int) -> None:
         start = max(1, self.head + 1 - again)
         self.head += new
-        self.box = tell(self.box, range(start, self.head + 1), now_ms=self.now_ms, window_ms=WINDOW_MS)
+        self.box = tell(self.box, range(start, self.head + 1), now_ms=self.now_ms, due_at_ms=self.now_ms + WINDOW_MS)
 
     @rule(passed_ms=st.integers(1, 200_000))
     def time_passes(self, passed_ms: int) -> None:
@@ -80,16 +80,16 @@ TestLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=N
 
 
 def told(*seqs: int) -> Mailbox:
-    return tell(Mailbox("library", "account"), seqs, now_ms=0, window_ms=WINDOW_MS)
+    return tell(Mailbox("library", "account"), seqs, now_ms=0, due_at_ms=WINDOW_MS)
 
 
 def test_what_was_told_is_not_told_again() -> None:
     box = told(3, 4)
-    assert tell(box, [1, 3, 4], now_ms=5, window_ms=WINDOW_MS) == box
+    assert tell(box, [1, 3, 4], now_ms=5, due_at_ms=5 + WINDOW_MS) == box
 
 
 def test_more_news_does_not_put_the_mail_off() -> None:
-    box = tell(told(1), [2], now_ms=WINDOW_MS - 1, window_ms=WINDOW_MS)
+    box = tell(told(1), [2], now_ms=WINDOW_MS - 1, due_at_ms=2 * WINDOW_MS)
     assert box.open is not None
     assert (box.open.due_at_ms, box.open.ranges) == (WINDOW_MS, ((1, 2),))
 

@@ -144,6 +144,12 @@ class DyingMailer(MemoryMailer):
         return await self._sent_by.send(message, to=to)
 
 
+def body_of(message: EmailMessage, kind: str = "plain") -> str:
+    part = message.get_body((kind,))
+    assert part is not None
+    return str(part.get_content())
+
+
 def rows(tables: MemoryTables, prefix: str) -> list[str]:
     """The keys of the table ``mail`` that begin so."""
     found = tables._partitions.items()

@@ -6,9 +6,11 @@ import asyncio
 
 import msgspec
 
+from syncline.domain.digests import Happened
+from syncline.domain.preferences import Every, Wishes
 from syncline.memory.tables import MemoryTables
 from syncline.store.checkpoints import Checkpoints
-from syncline.store.follows import Follows
+from syncline.store.follows import Follows, MailPreferences
 from syncline.store.grants import GRANT_KEPT_S, Entry, GrantRecord, Grants, hour_of
 
 NOW_MS = 1_767_225_600_000
@@ -92,6 +94,23 @@ class TestFollows:
         await follows.unfollow(LIBRARY, "n" * 20, "a" * 20)
         assert await follows.of_account("a" * 20) == []
         assert await follows.of_library(LIBRARY) == [other]
+
+    async def test_what_was_wished_is_found_again_and_what_was_not_stays_unsaid(self):
+        follows = Follows(MemoryTables())
+        wishes = Wishes(window=Every.DAILY, hour=0, kinds=frozenset({Happened.ADDED, Happened.REMOVED}))
+        made = await follows.follow(LIBRARY, "n" * 20, "a" * 20, wishes=wishes, outside=True)
+        assert await follows.of_account("a" * 20) == await follows.of_library(LIBRARY) == [made]
+        plain = await follows.follow(LIBRARY, "n" * 20, "a" * 20)
+        assert await follows.of_account("a" * 20) == [plain]
+        assert (plain.wishes, plain.outside) == (Wishes(), False)
+
+    async def test_an_account_s_preferences(self):
+        follows = Follows(MemoryTables())
+        preferences = MailPreferences(Wishes(zone="Europe/Berlin", kinds=frozenset()), "de", 5)
+        await follows.prefer("a" * 20, preferences)
+        assert await follows.preferences("a" * 20) == preferences
+        assert await follows.preferences("b" * 20) == MailPreferences()
+        assert await follows.preferences_of(["a" * 20, "b" * 20]) == {"a" * 20: preferences}
 
     async def test_all_of_an_account_end_or_those_of_one_library(self):
         follows = Follows(MemoryTables())

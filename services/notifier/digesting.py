@@ -1,0 +1,109 @@
+"""Reads what happened in a window and folds it, once for all the followers who are told the same.
+
+A thousand followers of one library would else read and fold the same hundred thousand changes a thousand times. What
+was folded is kept for a minute; the changes themselves are not, and only one window's are in memory at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from services.notifier.places import Places
+from syncline.domain.commits import Change, Commit
+from syncline.domain.digests import Digest, SeqRange, arrange, fold
+from syncline.domain.following import Scope
+from syncline.ports.clock import Clock
+from syncline.store.journal import Journal
+from syncline.store.tree import TreeReader
+
+CHANGES_READ_MAX = 50_000
+"""A mail reads no more changes than this, and says "more than". About 60 MB of memory."""
+KEPT_MAX = 64
+KEPT_MS = 60_000
+
+K = TypeVar("K")
+V = TypeVar("V")
+Ranges = tuple[SeqRange, ...]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a window holds for a follower. ``cut``: there was more than may be read. ``places`` is shared by all who
+    are told the same, and remembers what was looked up in the tree."""
+
+    digest: Digest
+    cut: bool
+    places: Places
+    at_ms: int
+
+
+class Digesting:
+    """Digests of windows. Raises ``Temporary``."""
+
+    def __init__(self, journal: Journal, trees: TreeReader, clock: Clock) -> None:
+        self._journal = journal
+        self._trees = trees
+        self._clock = clock
+        self._one_at_a_time = asyncio.Semaphore(1)
+        self._authors: OrderedDict[tuple[str, Ranges], frozenset[str]] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], Told] = OrderedDict()
+
+    async def digest(self, library: str, ranges: Ranges, follower: str, scope: Scope) -> Told:
+        """What the commits in these ranges are to a follower."""
+        async with self._one_at_a_time:
+            authors = self._authors.get((library, ranges))
+            if authors is not None and (kept := self._kept_for(library, ranges, follower, scope, authors)) is not None:
+                return kept
+            commits, cut = await self._read(library, ranges)
+            places = Places(await self._trees.at_head(library))
+            concerns = await _concerns(commits, scope, places)
+            told = [told for told in fold(commits, follower, concerns) if scope.wants(told, places.parent_of)]
+            authors = frozenset(commit.account for commit in commits)
+            found = Told(arrange(told), cut, places.forgetting(), self._clock.now_ms())
+            _keep(self._authors, (library, ranges), authors)
+            _keep(self._kept, _key(library, ranges, follower, scope, authors), found)
+            return found
+
+    def _kept_for(
+        self, library: str, ranges: Ranges, follower: str, scope: Scope, authors: frozenset[str]
+    ) -> Told | None:
+        kept = self._kept.get(_key(library, ranges, follower, scope, authors))
+        return kept if kept is not None and self._clock.now_ms() - kept.at_ms < KEPT_MS else None
+
+    async def _read(self, library: str, ranges: Ranges) -> tuple[list[Commit], bool]:
+        """The window's commits, and whether there were more changes than may be read."""
+        commits: list[Commit] = []
+        room = CHANGES_READ_MAX
+        for first, last in ranges:
+            async for commit in self._journal.read(library, first - 1, last):
+                if commits and len(commit.changes) > room:
+                    return commits, True
+                room -= len(commit.changes)
+                commits.append(commit)
+        return commits, False
+
+
+async def _concerns(commits: Sequence[Commit], scope: Scope, places: Places) -> Callable[[Change], bool]:
+    """Which changes are for this follower's mail."""
+    if scope.wants_everything:
+        return lambda _: True
+    for commit in commits:
+        await places.look_up(commit)
+    return lambda change: scope.concerns(change, places.parent_of)
+
+
+def _key(library: str, ranges: Ranges, follower: str, scope: Scope, authors: frozenset[str]) -> tuple[object, ...]:
+    # Who did nothing in the window is told what everybody like them is told.
+    whose = follower if follower in authors else ""
+    return library, ranges, whose, frozenset(scope.follows.items()), scope.counted
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > KEPT_MAX:
+        kept.popitem(last=False)
