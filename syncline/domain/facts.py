@@ -131,9 +131,11 @@ def is_live(facts: Facts, node: Node) -> bool:
 
 
 def removal_of(facts: Facts, node: Node) -> Node | None:
-    """What made a node dead: the one that was removed first among itself and the folders above; None when it lives."""
-    removed = [above for above in (node, *ancestors(facts, node)) if above.removed]
-    return min(removed, key=lambda above: above.seq, default=None)
+    """What made a node dead: itself or the folder above that was removed; None when it lives.
+
+    If several were, it is the lowest: nothing is removed any more once a folder above it has been.
+    """
+    return next((above for above in (node, *ancestors(facts, node)) if above.removed), None)
 
 
 def path_of(facts: Facts, node: Node) -> str:

@@ -746,6 +746,21 @@ class TestPlacesThatNobodyChose:
         assert alice.one(Remove(docs, 3, True)).status is Status.KEPT
         assert world.paths() == {"docs": None, "docs/deep": None, "docs/deep/plan": "one"}
 
+    @pytest.mark.parametrize("new", [True, False])
+    def test_a_late_upload_into_a_known_folder_that_serves_as_stand_in(self, world, alice, bob, new):
+        docs, shelf = folder(alice, "docs"), folder(bob, "shelf")
+        plan = alice.write("plan", "one", docs)
+        late = alice.permit("two", parent=docs, name="new")
+        if not new:
+            late = replace(late, new=False, node=plan.node, base_version=plan.version)
+        bob.one(Move(docs, 3, shelf, "docs"))
+        bob.one(Remove(docs, 4, True))
+        assert folder(bob, "docs", shelf) != docs
+        seen = world.tree.seq
+        alice.one(AddVersion(late))
+        assert alice.one(Remove(shelf, seen, True)).status is Status.KEPT
+        assert set(world.contents()) == {"two"}
+
     def test_a_stand_in_is_found_again_under_its_conflict_name(self, world, alice, bob):
         docs = folder(alice, "docs")
         bob.one(Remove(docs, 1, True))
@@ -769,6 +784,16 @@ class TestPlacesThatNobodyChose:
         before = len(world.commits)
         assert answer(alice.one(Move(other, 2, docs, "other"))) == (Status.REFUSED, "cycle")
         assert len(world.commits) == before
+
+    def test_a_stand_in_that_a_device_was_told_of_is_made_even_empty(self, world, alice, bob):
+        docs = folder(alice, "docs")
+        plan = alice.write("plan", "one")
+        bob.one(Remove(docs, 2, True))
+        made = alice.ask(
+            Move(plan.node, 2, docs, "plan"), MakeFolder("new", LIBRARY, "docs"), Move(plan.node, 2, LIBRARY, "plot")
+        ).results[1]
+        assert made.status is Status.UNCHANGED
+        assert world.at("docs").id == made.node
 
     def test_a_file_moved_twice_in_one_command_by_way_of_a_stand_in(self, world, alice, bob):
         docs = folder(alice, "docs")
