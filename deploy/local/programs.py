@@ -24,6 +24,7 @@ BASE_LINGER_SECONDS = 3.0
 PROBE_SECONDS_MAX = 5.0
 VALKEY_MEMORY = "256mb"
 DIGEST_WINDOW_SECONDS = 10
+SWEEP_INTERVAL_SECONDS = 60
 
 Ready = Callable[[], Awaitable[bool]]
 
@@ -115,6 +116,7 @@ def service_environment(place: Place, definition: Definition, service: str, key:
         "PYTHONUNBUFFERED": "1",
         "SYNCLINE_LISTEN": f"{HOST}:{place.ports.of(service)}",
         "SYNCLINE_DIGEST_WINDOW_SECONDS": str(DIGEST_WINDOW_SECONDS),
+        "SYNCLINE_SWEEP_INTERVAL_SECONDS": str(SWEEP_INTERVAL_SECONDS),
         "SYNCLINE_LOG_LEVEL": "info",
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from services.metadata.app import consumers, make_pages
+from services.metadata.app import make_pages, parts
 from syncline.aws.clock import SystemClock
 from syncline.aws.connect import connect
 from syncline.aws.settings import Settings
@@ -23,7 +23,7 @@ async def serve(settings: Settings) -> None:
     keys = PermitKeys(tuple(PermitKey(key.id, key.secret) for key in settings.secrets().permit_keys))
     async with connect(settings) as aws:
         pages = make_pages(metrics, aws.tables, aws.queues)
-        work = consumers(
+        work = parts(
             tables=aws.tables,
             objects=aws.objects,
             queues=aws.queues,
@@ -32,6 +32,7 @@ async def serve(settings: Settings) -> None:
             clock=SystemClock(),
             keys=keys,
             metrics=metrics,
+            sweep_interval_s=settings.sweep_interval_s,
         )
         await live([HttpServer(pages, *settings.listen), *work])
 

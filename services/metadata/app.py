@@ -58,7 +58,7 @@ def parts(
             Consumer(queues, queue, intake.handle, clock=clock, metrics=metrics, receivers=INTAKE_RECEIVERS)
             for queue in (Queue.UPLOADS, Queue.DIRECT)
         ),
-        sweep(
+        make_sweep(
             tables=tables,
             objects=objects,
             queues=queues,
@@ -71,7 +71,7 @@ def parts(
     ]
 
 
-def sweep(
+def make_sweep(
     *,
     tables: Tables,
     objects: ObjectStore,

@@ -75,7 +75,7 @@ class Arrivals:
 
     async def send(self, command: Command, arrivals: Sequence[Arrival], *, dedup: str = "") -> int:
         """Put a command of ``commands_for`` on its queue; how many versions it may make."""
-        permits = {request.permit.id for request in command.requests if isinstance(request, AddVersion)}
+        permits = permits_of(command)
         locations = {one.permit.id: one.location for one in arrivals if one.permit.id in permits}
         body = commit_changes.encode(CommitChanges(command, landed=locations))
         await self._queues.send(Queue.COMMITS, body, group=command.library, dedup=dedup or command.id)
@@ -101,6 +101,11 @@ def commands_for(arrivals: Sequence[Arrival]) -> list[Command]:
             counter = max(permit.counter for permit in some)
             commands.append(Command(command_id(some), library, account, device, counter, epoch, requests))
     return commands
+
+
+def permits_of(command: Command) -> set[str]:
+    """The ids of the permits that a command would make versions of."""
+    return {request.permit.id for request in command.requests if isinstance(request, AddVersion)}
 
 
 def command_id(permits: Sequence[Permit]) -> str:

@@ -15,3 +15,12 @@ class Measures:
         self.publications = metrics.counter("publications", "Publications to the topic.")
         self.step_seconds = metrics.histogram("step_seconds", "Time of each step of a batch of commands.", ("step",))
         self.landed = metrics.counter("landed", "Objects reported by S3, by what became of them.", ("result",))
+        self.sweep_rounds = metrics.counter("sweep_rounds", "Rounds of the sweep by how they ended.", ("job", "result"))
+        self.sweep_seconds = metrics.histogram("sweep_seconds", "Time of a round of the sweep.", ("job",))
+        self.sweep_grants = metrics.counter("sweep_grants", "Grants by what the sweep did about them.", ("result",))
+        self.sweep_objects = metrics.counter(
+            "sweep_objects", "Objects that the sweep found without a version, by what became of them.", ("result",)
+        )
+        self.sweep_libraries = metrics.counter(
+            "sweep_libraries", "Libraries that the sweep found lagging, by what it did.", ("result",)
+        )

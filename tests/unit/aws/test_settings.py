@@ -59,6 +59,13 @@ def test_defaults():
     assert settings.s3_public_endpoint is None
     assert settings.digest_window_s == 120
     assert settings.log_level == "info"
+    assert settings.sweep_interval_s == 900
+
+
+@pytest.mark.parametrize("interval", ["0", "-1", "soon", "1.5"])
+def test_a_sweep_without_an_interval_is_refused(interval):
+    with pytest.raises(Broken, match="SYNCLINE_SWEEP_INTERVAL_SECONDS"):
+        _ = Settings.from_environ(LEAST | {"SYNCLINE_SWEEP_INTERVAL_SECONDS": interval}).sweep_interval_s
 
 
 @pytest.mark.parametrize("listen", ["8080", ":8080", "host:", "host:x", "host:70000"])

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from services.metadata.app import consumers, make_pages
+from services.metadata.app import make_pages, parts
 from syncline.domain.errors import Temporary
 from syncline.memory.clock import ManualClock
 from syncline.memory.queues import MemoryQueues
@@ -20,7 +20,7 @@ TURNS_MAX = 5_000
 
 async def test_the_service_runs_until_drained_and_leaves_nothing_half_done(world: World):
     metrics, stop = Metrics("metadata"), asyncio.Event()
-    parts = consumers(
+    work = parts(
         tables=world.tables,
         objects=world.objects,
         queues=world.queues,
@@ -29,8 +29,9 @@ async def test_the_service_runs_until_drained_and_leaves_nothing_half_done(world
         clock=world.clock,
         keys=KEYS,
         metrics=metrics,
+        sweep_interval_s=60,
     )
-    living = asyncio.ensure_future(live(parts, stop=stop))
+    living = asyncio.ensure_future(live(work, stop=stop))
     await world.add(*[await world.upload(f"file {n}") for n in range(5)])
     direct = await world.permit(b"content", name="direct", direct=True)
     await world.put(direct, b"content")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.metadata.app import make_sweep
 from services.metadata.committer import Committer
 from services.metadata.intake import Intake
 from services.metadata.measures import Measures
@@ -44,6 +45,7 @@ GRANT = "g" * 20
 KEYS = PermitKeys((PermitKey("k1", b"a secret of at least 32 bytes...."),))
 FORGERS_KEYS = PermitKeys((PermitKey("k1", b"another secret of 32 bytes......."),))
 PERMIT_S = 900
+SWEEP_S = 60
 
 
 class Worker:
@@ -64,6 +66,16 @@ class Worker:
         self.measures = Measures(metrics)
         self.committer = Committer(tables, objects, topic, world.cache, world.clock, self.measures)
         self.intake = Intake(tables, objects, queues, KEYS, self.measures)
+        self.sweep = make_sweep(
+            tables=tables,
+            objects=objects,
+            queues=queues,
+            topic=topic,
+            clock=world.clock,
+            keys=KEYS,
+            measures=self.measures,
+            interval_s=SWEEP_S,
+        )
         handlers = {
             Queue.COMMITS: self.committer.handle,
             Queue.UPLOADS: self.intake.handle,
@@ -82,6 +94,11 @@ class Worker:
         """Work until nothing is visible on any queue."""
         while sum([await self.once(queue) for queue in self.consumers]):
             pass
+
+    def swept(self, what: str, result: str) -> float:
+        """How many the sweep counted so: of ``objects``, ``libraries`` or ``grants``."""
+        value: float = getattr(self.measures, f"sweep_{what}").labels(result)._value.get()
+        return value
 
     def landed(self, result: str) -> float:
         """How many events intake judged so."""
