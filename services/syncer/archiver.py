@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from syncline.domain.commits import Commit
 from syncline.domain.errors import SynclineError, Temporary
+from syncline.domain.rights import Role, highest
 from syncline.ports.clock import Clock
 from syncline.ports.objects import ObjectStore
 from syncline.ports.tables import Tables
@@ -20,6 +21,7 @@ from syncline.serving.metrics import Metrics
 from syncline.store.archive import Archive
 from syncline.store.archiving import SHARDS, ArchiveState, ArchiveStore, Due
 from syncline.store.directory import Directory
+from syncline.store.groups import Groups
 from syncline.store.incarnations import Incarnations
 from syncline.store.journal import Head, Journal
 from syncline.store.segments import About, Member, first_of_segment, last_of_segment
@@ -51,6 +53,7 @@ class Archiver:
     ) -> None:
         self._journal = Journal(tables)
         self._directory = Directory(tables)
+        self._groups = Groups(tables)
         self._incarnations = Incarnations(tables)
         self._store = ArchiveStore(tables)
         self._archive = Archive(objects)
@@ -171,25 +174,36 @@ class Archiver:
         record = await self._directory.library(library)
         if record is None or (head.epoch, record.name) == (state.epoch, state.name):
             return
-        members = await self._directory.members(library)
-        accounts = await self._directory.accounts([member.account for member in members])
+        members = {member.account: member.role for member in await self._directory.members(library)}
+        through_groups = await self._through_groups(library)
         lineage = await self._incarnations.lineage(library, head.incarnation)
-        known = [
-            Member(member.account, member.role, account.email, account.name)
-            for member in members
-            if (account := accounts.get(member.account)) is not None
-        ]
         about = About(
             library,
             head.incarnation,
             record.name,
             record.created_at_ms,
-            tuple(known),
+            await self._known(members),
             lineage.began_at_ms,
             lineage.origins,
+            await self._known(through_groups),
         )
         await self._archive.keep_about(about, self._clock.now_ms())
         await self._store.members_archived(library, head.incarnation, epoch=head.epoch, name=record.name)
+
+    async def _through_groups(self, library: str) -> dict[str, Role]:
+        roles: dict[str, list[Role]] = {}
+        for group, role in (await self._directory.groups_in(library)).items():
+            for account in await self._groups.members(group):
+                roles.setdefault(account, []).append(role)
+        return {account: top for account, held in roles.items() if (top := highest(held)) is not None}
+
+    async def _known(self, roles: dict[str, Role]) -> tuple[Member, ...]:
+        accounts = await self._directory.accounts(list(roles))
+        return tuple(
+            Member(account, role, accounts[account].email, accounts[account].name)
+            for account, role in roles.items()
+            if account in accounts
+        )
 
     async def _keep_snapshot(self, library: str, incarnation: str, seq: int, changes: int) -> None:
         newest = await self._store.snapshot(library, incarnation)

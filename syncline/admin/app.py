@@ -26,7 +26,10 @@ class Entry(NamedTuple):
     summary: str
 
 
-CONTENTS: dict[str, Entry] = {}
+CONTENTS: dict[str, Entry] = {
+    "check": Entry("checking", "Compare views with journals, and look whether all bytes are there."),
+    "rebuild": Entry("rebuilding", "Make a library again from the bucket alone."),
+}
 
 
 class Contents(click.Group):
@@ -38,7 +41,7 @@ class Contents(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, one.summary) for name, one in CONTENTS.items()] or [("", "")], col_spacing=4)
+            formatter.write_dl([(name, one.summary) for name, one in CONTENTS.items()], col_spacing=4)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Exit codes"):

@@ -59,9 +59,9 @@ class SnapshotRecord(msgspec.Struct, frozen=True, array_like=True):
     at_ms: int
 
 
-def mark_members(library: str, epoch: int) -> Update:
-    """For the transaction that makes ``epoch`` the library's epoch, or gives it another name."""
-    return _marked(library, f"epoch {epoch}")
+def mark(library: str, news: str) -> Update:
+    """For the transaction that makes the news: its members, or its name, are others. Other news, another text."""
+    return Update(Table.DIRECTORY, _due_key(library), set={"mark": news}, add={"claimed_until": 0})
 
 
 def shard_of(library: str) -> int:
@@ -76,7 +76,7 @@ class ArchiveStore:
 
     async def mark_commits(self, library: str, incarnation: str, seq: int) -> None:
         """There are commits up to ``seq``. One write unit; harmless to repeat."""
-        await self._tables.write(_marked(library, f"{incarnation} {seq}"))
+        await self._tables.write(mark(library, f"{incarnation} {seq}"))
 
     async def due(self, shard: int) -> AsyncIterator[Due]:
         async for row in self._tables.query(Table.DIRECTORY, f"archive#{shard}"):
@@ -144,10 +144,6 @@ class ArchiveStore:
                 Table.DIRECTORY, key, set={"seq": record.seq, "body": pack(record)}, when=Below("seq", record.seq)
             )
             await self._tables.write(newest)
-
-
-def _marked(library: str, mark: str) -> Update:
-    return Update(Table.DIRECTORY, _due_key(library), set={"mark": mark}, add={"claimed_until": 0})
 
 
 def _due_key(library: str) -> Key:

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
 from syncline.domain.rights import Role, highest
 from syncline.ports.tables import Absent, Below, Check, Delete, Put, Row, Table, Tables
+from syncline.store import archiving
 from syncline.store.codec import text
 from syncline.store.directory_rows import (
     AccountRecord,
@@ -79,6 +80,7 @@ class Directory(People):
                 Put(Table.DIRECTORY, row_of(library_key(library.id), library), Absent()),
                 *member_puts(MemberRecord(library.id, owner, Role.OWNER)),
                 *self._journal.creation(library.id, incarnation),
+                archiving.mark(library.id, "new"),
             ]
         )
 
@@ -167,7 +169,8 @@ class Directory(People):
             try:
                 # Conditional on the epoch read above: two changes at once cannot each remove the other's owner.
                 bump = self._journal.epoch_bump(library, expected=head.epoch)
-                await self._tables.transact([*writes, bump, *checks])
+                news = archiving.mark(library, f"members {head.epoch + 1}")
+                await self._tables.transact([*writes, bump, *checks, news])
                 return
             except ConditionFailed as failed:
                 if failed.index > len(writes):

@@ -17,11 +17,13 @@ again, or any other change of the group, goes on with it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
 from syncline.domain.rights import Role
 from syncline.ports.tables import Absent, Below, Check, Condition, Delete, Equals, Exists, Key, Put, Row, Table, Tables
 from syncline.ports.tables import Update as Change
+from syncline.store import archiving
 from syncline.store.codec import number, pack
 from syncline.store.directory_rows import (
     GroupRecord,
@@ -146,10 +148,12 @@ class Groups:
             ]
             there = [] if role is None else [Check(Table.DIRECTORY, group_key(group), Equals({"deleting": False}))]
             try:
-                await self._tables.transact([*puts, self._journal.epoch_bump(library, expected=head.epoch), *there])
+                bump = self._journal.epoch_bump(library, expected=head.epoch)
+                news = archiving.mark(library, f"members {head.epoch + 1}")
+                await self._tables.transact([*puts, bump, *there, news])
                 return
             except ConditionFailed as failed:
-                if failed.index == 3:
+                if there and failed.index == 3:
                     raise NotFound(f"There is no group {group}") from None
         raise Temporary(f"The members of {library} keep changing; try again")
 
@@ -188,7 +192,8 @@ class Groups:
         record = await self.group(group)
         if record is None or record.settled >= record.rev:
             return
-        await together(list(await self.libraries(group)), self._bump, at_once=SETTLED_AT_ONCE)
+        news = f"group {group} {record.rev}"
+        await together(list(await self.libraries(group)), partial(self._bump, news), at_once=SETTLED_AT_ONCE)
         settled = Change(
             Table.DIRECTORY, group_key(group), set={"settled": record.rev}, when=Below("settled", record.rev)
         )
@@ -197,9 +202,9 @@ class Groups:
         except ConditionFailed:
             return  # another one was faster
 
-    async def _bump(self, library: str) -> None:
+    async def _bump(self, news: str, library: str) -> None:
         try:
-            await self._tables.write(self._journal.epoch_bump(library))
+            await self._tables.transact([self._journal.epoch_bump(library), archiving.mark(library, news)])
         except ConditionFailed:
             return  # the library is gone
 

@@ -20,7 +20,7 @@ import msgspec
 
 from syncline.domain.commits import Commit, Outcome
 from syncline.domain.errors import Broken, Refused
-from syncline.ports.tables import Absent, Check, Equals, Exists, Key, Put, Row, Table, Tables, Update, Value
+from syncline.ports.tables import Absent, Check, Delete, Equals, Exists, Key, Put, Row, Table, Tables, Update, Value
 from syncline.store.codec import blob, number, pack, text, unpack
 from syncline.store.moves import move_of
 
@@ -117,6 +117,36 @@ class Journal:
             seq = commit.seq
         if seq < upto:
             raise Broken(f"The journal of {library} lacks commit {seq + 1} of {upto}")
+
+    # -- making a journal again (syncline-admin) --------------------------------------------------------------------
+
+    async def close(self, library: str, head: Head) -> None:
+        """Take the head away: nobody appends, and the library is not there. Raises ``ConditionFailed``: it moved."""
+        still = Equals({"seq": head.seq, "incarnation": head.incarnation})
+        await self._tables.write(Delete(Table.JOURNAL, _head_key(library), still))
+
+    async def restore(self, commits: Sequence[Commit]) -> None:
+        """Write commits where no head is. Repeating is harmless."""
+        puts = [put for commit in commits for put in _commit_puts(commit)]
+        await self._tables.put_many(Table.JOURNAL, [put.row for put in puts])
+
+    async def cut(self, library: str, after: int) -> int:
+        """Remove rows of commits after ``after`` that an earlier life of the journal left behind; how many."""
+        count, index = 0, (after + 1) // COMMITS_PER_PARTITION
+        while True:
+            pk = _partition(library, index * COMMITS_PER_PARTITION)
+            rows = [row async for row in self._tables.query(Table.JOURNAL, pk, first=_digits(after + 1))]
+            if not rows and index > (after + 1) // COMMITS_PER_PARTITION:
+                return count
+            for row in rows:
+                await self._tables.write(Delete(Table.JOURNAL, Key(pk, str(row["sk"]))))
+            count, index = count + len(rows), index + 1
+
+    async def open(self, library: str, head: Head) -> None:
+        """The journal is whole up to ``head``: the library is there again. Raises ``ConditionFailed``: it was."""
+        key = _head_key(library)
+        row: Row = {"pk": key.pk, "sk": key.sk, "seq": head.seq, "epoch": head.epoch, "incarnation": head.incarnation}
+        await self._tables.write(Put(Table.JOURNAL, row, Absent()))
 
     async def outcome(self, command: str) -> Outcome | None:
         """What became of a command, or None: not decided yet, or longer ago than 30 days."""

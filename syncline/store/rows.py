@@ -130,6 +130,11 @@ def applied_key(library: str) -> Key:
     return Key(f"applied#{library}", "applied")
 
 
+def seq_in(row: Row) -> int:
+    """The seq in the key of a node's row; ``FIRST`` for its first one."""
+    return int(str(row["sk"])[:_SEQ_DIGITS])
+
+
 def name_and_seq(row: Row) -> tuple[str, int]:
     """The name and the seq in the key of a folder's row."""
     name, _, seq = str(row["sk"]).rpartition("\0")

@@ -61,7 +61,10 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
 
 
 class About(msgspec.Struct, frozen=True, array_like=True):
-    """What a library's commits do not say. ``began_at_ms``: when this incarnation began, 0 for the first one."""
+    """What a library's commits do not say. ``began_at_ms``: when this incarnation began, 0 for the first one.
+
+    ``members`` are those by themselves, ``through_groups`` those who share the library by a group, with their role.
+    """
 
     library: str
     incarnation: str
@@ -70,6 +73,7 @@ class About(msgspec.Struct, frozen=True, array_like=True):
     members: tuple[Member, ...]
     began_at_ms: int
     origins: tuple[Origin, ...]
+    through_groups: tuple[Member, ...] = ()
 
 
 class SegmentKey(msgspec.Struct, frozen=True, order=True):

@@ -11,7 +11,7 @@ from syncline.domain.commits import Commit
 from syncline.domain.errors import Broken, ConditionFailed
 from syncline.domain.facts import VersionRecord
 from syncline.domain.nodes import Node, Place, root_node
-from syncline.ports.tables import Absent, Equals, Row, Table, Tables, Update
+from syncline.ports.tables import Absent, Equals, Put, Row, Table, Tables, Update
 from syncline.store.codec import number, unpack
 from syncline.store.folders import FolderReader
 from syncline.store.rows import (
@@ -80,6 +80,15 @@ class Views:
                 raise Broken(f"The views of {library} are at {applied}: {after} to {to} would leave a gap")
             after = applied
         raise Broken(f"The views of {library} could not be advanced to {to} in {ADVANCE_TRIES} tries")
+
+    async def begun(self, library: str) -> bool:
+        """Whether there ever were views of this library here."""
+        return await self._tables.get(Table.VIEWS, applied_key(library)) is not None
+
+    async def restart(self, library: str, seq: int) -> None:
+        """The rows of all commits up to ``seq`` of a journal made again are written, whatever was applied before."""
+        key = applied_key(library)
+        await self._tables.write(Put(Table.VIEWS, {"pk": key.pk, "sk": key.sk, "seq": seq}))
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
