@@ -11,9 +11,12 @@ from services.syncer.app import make_syncer
 from syncline.domain.ids import id_from_bytes
 from syncline.domain.permits import write_prefix
 from syncline.memory.mail import MemoryMailer
+from syncline.ports.mail import Mailer
 from syncline.ports.queues import Queue
+from syncline.ports.tables import Tables
 from syncline.store.checkpoints import HEARERS, Checkpoints
 from syncline.store.grants import GrantRecord, Grants
+from tests.unit.metadata.steps import Step, Stepped
 from tests.unit.metadata.world import ALICE, GRANT, LAPTOP, LIBRARY, SWEEP_S, Worker, World
 
 CREDENTIAL_S = 900
@@ -63,10 +66,12 @@ async def emptied(world: World, *queues: Queue) -> None:
 class Hearers:
     """The services that hear of moves: a notifier and a syncer on the world's ports."""
 
-    def __init__(self, world: World) -> None:
-        self.mailer = MemoryMailer()
+    def __init__(self, world: World, *, mailer: MemoryMailer | None = None, step: Step | None = None) -> None:
+        self.mailer = mailer or MemoryMailer()
+        tables: Tables = world.tables if step is None else Stepped(world.tables, step)
+        sending: Mailer = self.mailer if step is None else Stepped(self.mailer, step)
         self.notifier = make_notifier(
-            NotifierPorts(world.tables, world.queues, self.mailer, world.clock),
+            NotifierPorts(tables, world.queues, sending, world.clock),
             link_keys=[KEY],
             public_url=PUBLIC_URL,
             mail_from="Syncline <mail@sync.example.org>",

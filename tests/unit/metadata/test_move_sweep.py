@@ -10,12 +10,13 @@ from syncline.domain.errors import Broken
 from syncline.domain.rights import Role
 from syncline.memory.counting import CountingTables, Counts
 from syncline.memory.faults import FaultPlan, FaultyTopic
+from syncline.memory.mail import MemoryMailer
 from syncline.ports.queues import Queue
 from syncline.ports.tables import Table
 from syncline.store.directory import AccountRecord, LibraryRecord
 from syncline.store.follows import Follows
 from syncline.store.moves import Move
-from tests.unit.metadata.steps import Died, stepped_worker
+from tests.unit.metadata.steps import At, Died, stepped_worker
 from tests.unit.metadata.sweeping import Hearers, emptied, heard, some_id, sweep
 from tests.unit.metadata.world import ALICE, BOB, LIBRARY, SWEEP_S, Worker, World
 
@@ -63,10 +64,15 @@ async def test_a_worker_that_died_after_the_append_and_its_message_with_it(world
     assert worker.swept("libraries", "published") == 1
 
 
-async def test_a_publication_that_did_not_reach_the_notifier_still_becomes_a_mail(world: World):
+async def followed(world: World) -> None:
+    """Bob follows the library."""
     await world.directory.create_account(AccountRecord(BOB, "bob@example.org", "Bob", "", 1))
     await world.directory.create_account(AccountRecord(ALICE, "alice@example.org", "Alice", "", 1))
     await Follows(world.tables).follow(LIBRARY, LIBRARY, BOB)
+
+
+async def test_a_publication_that_did_not_reach_the_notifier_still_becomes_a_mail(world: World):
+    await followed(world)
     hearers = Hearers(world)
     await committed(world, "lost.txt")
     await emptied(world)
@@ -84,6 +90,42 @@ async def test_a_publication_that_did_not_reach_the_notifier_still_becomes_a_mai
     await hearers.notifier.sender.send_due()
     assert len(hearers.mailer.sent) == 1
     assert moves_of(world) == []
+
+
+async def gathers_and_sends(world: World, hearers: Hearers) -> None:
+    await hearers.notifier.consumer.run_once()
+    world.clock.advance(120)
+    await hearers.notifier.sender.send_due()
+
+
+async def test_a_notifier_killed_at_any_step_and_its_queue_emptied():
+    """Neither the message nor the worker comes back: what was not gathered is told again, open windows are sent."""
+    steps = At()
+    world = await World().begin()
+    await followed(world)
+    await committed(world)
+    await gathers_and_sends(world, Hearers(world, step=steps))
+    assert steps.steps[-1].endswith("transact")
+    sent_at = steps.steps.index("after send") + 1
+    for stop_at in range(1, len(steps.steps) + 1):
+        world = await World().begin()
+        await followed(world)
+        await committed(world)
+        mailer = MemoryMailer()
+        with pytest.raises(Died):
+            await gathers_and_sends(world, Hearers(world, mailer=mailer, step=At(stop_at)))
+        await emptied(world)
+        heirs = Hearers(world, mailer=mailer)
+        worker = world.worker()
+        for _ in range(8):
+            await sweep(world, worker)
+            await heirs.listen()
+            world.clock.advance(120)
+            await heirs.notifier.sender.send_due()
+        # Only a death after SES took the mail and before that was noted sends it again.
+        assert len(mailer.sent) == (2 if sent_at <= stop_at < len(steps.steps) else 1), steps.steps[stop_at - 1]
+        assert len({sent.message["Message-ID"] for sent in mailer.sent}) == 1
+        assert moves_of(world) == []
 
 
 async def test_while_a_consumer_is_away_it_is_told_less_and_less_often(world: World):
