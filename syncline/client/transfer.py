@@ -23,7 +23,7 @@ from syncline.client.s3_xml import Part
 from syncline.client.tasks import to_the_end, together
 from syncline.client.trees import Content
 from syncline.domain.checksums import is_multipart, part_ranges
-from syncline.domain.errors import Broken, ConditionFailed, NotFound
+from syncline.domain.errors import Broken, ConditionFailed, NotFound, Temporary
 from syncline.messages.api import Permitted
 
 SMALL_AT_ONCE = 16
@@ -32,6 +32,8 @@ PARTS_AT_ONCE = 6
 STRIPES = 4
 STRIPED_FROM_BYTES = 16 * 1024 * 1024
 WRITTEN_BYTES = 1024 * 1024
+BEGINNINGS_MAX = 3
+"""So often an upload that S3 forgot is begun anew, before the file waits for the next pass."""
 UPLOAD_KEPT_S = 6 * 86_400
 """S3 drops the parts of an unfinished upload after seven days (the bucket's lifecycle)."""
 
@@ -127,6 +129,24 @@ class Transfers:
         upload: str,
         begun: Callable[[str], None] | None,
     ) -> None:
+        for _ in range(BEGINNINGS_MAX):
+            try:
+                await self._send_parts_to(source, s3, permitted, upload, begun)
+                return
+            except NotFound:
+                # Forgotten in the middle, with its parts (they expire; the local AWS forgets them when it is killed).
+                upload = ""
+        raise Temporary(f"S3 forgot the upload of {permitted.key} {BEGINNINGS_MAX} times.")
+
+    async def _send_parts_to(
+        self,
+        source: Source,
+        s3: ObjectsOverHttp,
+        permitted: Permitted,
+        upload: str,
+        begun: Callable[[str], None] | None,
+    ) -> None:
+        """Raises ``NotFound`` when the upload is not there any more."""
         size, checksum, key = source.content.size_bytes, source.content.checksum, permitted.key
         there: dict[int, Part] = {}
         if upload:

@@ -361,6 +361,8 @@ class FakeObjects:
         self.hook("put part")
         if base64.b64encode(hashlib.sha256(body).digest()).decode() != checksum:
             raise Temporary("BadDigest")
+        if upload not in self.stack.uploads:
+            raise NotFound(upload)
         self.stack.uploads[upload][number] = body
         self.hook("part stored")
         return Part(number, f"etag{number}", checksum, len(body))
@@ -383,6 +385,8 @@ class FakeObjects:
             assert is_multipart(len(body))
             assert checksum_of(body) == checksum
             self._store(key, body, checksum, metadata)
+        elif (await self.head(key)).checksum != checksum:
+            raise ConditionFailed(f"{key} is taken")
         self.hook("completed")
 
     async def abort_multipart(self, key: str, upload: str) -> None:

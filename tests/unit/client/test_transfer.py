@@ -115,6 +115,46 @@ async def test_an_upload_goes_on_where_a_killed_client_left_it(tmp_path: Path) -
     assert stack.files()["large"] == alice.read("large")
 
 
+async def test_an_upload_that_s3_forgot_meanwhile_begins_anew(tmp_path: Path) -> None:
+    stack = Stack()
+    alice = Client(stack, tmp_path, "alice")
+    alice.write("large", os.urandom(1000) * (30 * 1000))
+    sent: list[str] = []
+
+    def kill_after_three_parts(step: str) -> None:
+        sent.append(step)
+        if sent.count("part stored") == 3:
+            raise Killed
+
+    alice.hook = kill_after_three_parts
+    with pytest.raises(Killed):
+        await alice.sync()
+    stack.uploads.clear()
+    alice.hook = lambda _: None
+    alice.restart()
+    assert (await alice.sync()).complete
+    assert stack.files()["large"] == alice.read("large")
+
+
+@pytest.mark.parametrize("last_step", ["part stored", "complete"])
+async def test_an_upload_that_s3_forgets_in_the_middle_begins_anew(tmp_path: Path, last_step: str) -> None:
+    stack = Stack()
+    alice = Client(stack, tmp_path, "alice")
+    alice.write("large", os.urandom(1000) * (30 * 1000))
+    alice.write("small", b"small")
+    steps: list[str] = []
+
+    def forget_once(step: str) -> None:
+        steps.append(step)
+        if step == last_step and steps.count(step) == 1:
+            stack.uploads.clear()
+
+    alice.hook = forget_once
+    assert (await alice.sync()).complete
+    assert steps.count("create multipart") == 2
+    assert stack.files()["large"] == alice.read("large")
+
+
 async def test_a_download_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     stack = Stack()
     alice, bob = Client(stack, tmp_path, "alice"), Client(stack, tmp_path, "bob")
