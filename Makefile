@@ -49,6 +49,14 @@ test-conformance: $(STAMP)  ## Run every port's suite, in memory and on the loca
 test-e2e: $(STAMP)  ## Run the end-to-end tests (real processes)
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
+# --- measuring ---------------------------------------------------------------
+
+.PHONY: bench
+bench: $(STAMP)  ## Measure what things cost, side by side (minutes; ARGS to each benchmark)
+	@for name in $(basename $(notdir $(wildcard bench/bench_*.py))); do \
+	  echo "$$name"; $(BIN)/python -m "bench.$$name" $(ARGS) || exit 1; \
+	done
+
 # --- checking ----------------------------------------------------------------
 
 .PHONY: check

@@ -41,6 +41,8 @@ KEEP_ALIVE_SECONDS = 75
 # Long polls and uploads in progress when the stack stops.
 DRAIN_SECONDS = 1
 SAVE_SECONDS_MAX = 60
+# The thread that syncs the log needs the interpreter for a moment only, but soon: everyone waits for it.
+SWITCH_SECONDS = 0.0005
 
 _SEND_MAIL = "/v2/email/outbound-emails"
 _PRIVATE_PATHS = re.compile(r"^/(_ministack|_localstack|_aws)(/|$)")
@@ -201,6 +203,7 @@ async def _open_tables() -> DurableTables:
 async def serve() -> None:
     """Serve until SIGTERM or SIGINT, then save the state (MiniStack does so on ASGI shutdown)."""
     torn_objects.mend(Path(os.environ["S3_DATA_DIR"]))
+    sys.setswitchinterval(SWITCH_SECONDS)
     # MiniStack reads its settings from the environment, and its objects from the disk, when it is imported.
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
@@ -210,7 +213,8 @@ async def serve() -> None:
 
     _keep_sessions(sts)
     _acknowledge_only_what_is_kept(s3)
-    tables = await _open_tables()
+    # Without a place for the log the tables are MiniStack's own: kept by a stop, lost by a kill.
+    tables = await _open_tables() if TABLES_DIR in os.environ else None
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
@@ -230,7 +234,8 @@ async def serve() -> None:
         loop.set_exception_handler(_report_unless_cancelled)
 
     await hypercorn_serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
-    await tables.close()
+    if tables is not None:
+        await tables.close()
 
 
 if __name__ == "__main__":

@@ -237,6 +237,12 @@ class Load:
         self._stop.set()
         await asyncio.gather(*self._tasks)
 
+    async def cancel(self) -> None:
+        """Everyone stops where they are, if anyone is still at work."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     @property
     def answers(self) -> list[m.CommitAnswer]:
         """All that the service said became of changes."""
@@ -263,5 +269,9 @@ async def load_on(server: str, folder: Path, seed: int) -> AsyncIterator[Load]:
             folders.append(SyncedFolder(who, link, engine))
             editors.append(Editor(Path(link.path), f"area {position}", random.Random(seed + position)))
         uploader = Uploader(script[0], library, random.Random(seed + 9))
-        yield Load(library, folders, editors, uploader, [api for _, api in [*people, script]])
+        load = Load(library, folders, editors, uploader, [api for _, api in [*people, script]])
+        try:
+            yield load
+        finally:
+            await load.cancel()
     shutil.rmtree(folder, ignore_errors=True)
