@@ -13,7 +13,7 @@ from syncline.domain.permits import write_prefix
 from syncline.memory.mail import MemoryMailer
 from syncline.ports.mail import Mailer
 from syncline.ports.queues import Queue
-from syncline.ports.tables import Tables
+from syncline.ports.tables import Table, Tables
 from syncline.store.checkpoints import HEARERS, Checkpoints
 from syncline.store.grants import GrantRecord, Grants
 from tests.unit.metadata.steps import Step, Stepped
@@ -93,6 +93,11 @@ async def heard(world: World, library: str = LIBRARY) -> int:
     """How far all of them have come."""
     checkpoints = Checkpoints(world.tables)
     return min([await checkpoints.get(hearer, library) for hearer in HEARERS])
+
+
+def moves_of(world: World) -> list[str]:
+    """The libraries that are marked as moved."""
+    return sorted(sk for pk, sk in world.rows(Table.JOURNAL) if pk.startswith("moved#"))
 
 
 def some_id(name: str) -> str:

@@ -17,12 +17,8 @@ from syncline.store.directory import AccountRecord, LibraryRecord
 from syncline.store.follows import Follows
 from syncline.store.moves import Move
 from tests.unit.metadata.steps import At, Died, stepped_worker
-from tests.unit.metadata.sweeping import Hearers, emptied, heard, some_id, sweep
+from tests.unit.metadata.sweeping import Hearers, emptied, heard, moves_of, some_id, sweep
 from tests.unit.metadata.world import ALICE, BOB, LIBRARY, SWEEP_S, Worker, World
-
-
-def moves_of(world: World) -> list[str]:
-    return sorted(sk for pk, sk in world.rows(Table.JOURNAL) if pk.startswith("moved#"))
 
 
 async def committed(world: World, name: str = "plan.txt", *, dies_before: str = "") -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from services.metadata.move_sweep import PAUSE_S_MAX
 from services.metadata.sweep import GRACE_S_MAX, grace_s
+from syncline.domain.commands import MakeFolder
 from syncline.domain.errors import Broken, Temporary
+from syncline.memory.counting import CountingObjects, CountingTables, Counts
 from syncline.memory.faults import FaultPlan, FaultyObjects, FaultyQueues, FaultyTables, FaultyTopic
 from syncline.ports.queues import Queue
-from syncline.ports.tables import Table
+from syncline.store.directory import LibraryRecord
 from tests.unit.metadata.steps import At, Died, stepped_worker
-from tests.unit.metadata.sweeping import DIRECT_GRANT, Hearers, a_grant, emptied, heard, sweep
-from tests.unit.metadata.world import BOB, DESKTOP, GRANT, SWEEP_S, Worker, World, altered
+from tests.unit.metadata.sweeping import DIRECT_GRANT, Hearers, a_grant, emptied, heard, moves_of, some_id, sweep
+from tests.unit.metadata.world import ALICE, BOB, DESKTOP, GRANT, SWEEP_S, Worker, World, altered
 
 ROUNDS = 4
 """Sent by the first, early ones by the second; pauses between publications double."""
@@ -49,7 +51,7 @@ async def all_is_well(world: World) -> None:
     await sweep(world, worker)
     tree = await world.tree()
     assert await heard(world) == tree.seq
-    assert not [pk for pk, _ in world.rows(Table.JOURNAL) if pk.startswith("moved#")]
+    assert not moves_of(world)
     assert await world.left_on(*Queue) == 0
     for queue in Queue:
         assert await world.set_aside(queue) == []
@@ -173,6 +175,38 @@ async def test_a_bug_ends_the_service_and_is_not_passed_over(world: World):
     worker.sweep._jobs = (FailingJob(ZeroDivisionError("a bug")),)
     with pytest.raises(ZeroDivisionError):
         await worker.sweep.run()
+
+
+async def test_what_a_round_costs(world: World):
+    """The numbers in ARCHITECTURE.md."""
+    await sweep(world)
+    counts = Counts()
+    worker = Worker(world, tables=CountingTables(world.tables, counts), objects=CountingObjects(world.objects, counts))
+
+    async def a_round() -> tuple[int, float, int]:
+        counts.reset()
+        world.clock.advance(SWEEP_S)
+        await worker.sweep.once()
+        return counts.requests, counts.read_units, counts.write_units
+
+    requests, reads, writes = await a_round()
+    assert (requests, reads, writes) == (22, 20, 2)
+    for n in range(10):
+        await a_grant(world, some_id(f"grant {n}"))
+    assert await a_round() == (requests + 10 + 2, reads + 20, writes)
+    for n in range(10):
+        library = some_id(f"library {n}")
+        await world.directory.create_library(LibraryRecord(library, "Busy", 1), ALICE, "inc")
+        await world.ask(MakeFolder(world.new_id(), library, "folder"), library=library)
+    await world.worker().drain()
+    await Hearers(world).listen()
+    world.clock.advance(3_600 * 2)  # beyond the grants
+    await a_round()
+    assert not moves_of(world)
+    assert counts.calls["DeleteItem"] >= 10
+    again = await a_round()
+    assert again[2] == writes
+    assert again[0] <= requests + 2, "an hour or two more to look at"
 
 
 def test_how_old_a_thing_must_be():
