@@ -54,6 +54,8 @@ def copy_version(attempt: Attempt, copy: CopyVersion) -> Verdict:
     source = attempt.draft.version(copy.source)
     if source is None or source.version is None:
         raise Refused("no-such-version", f"There is no version {copy.source} in this library.")
+    if attempt.draft.is_purged(copy.source):
+        raise Refused("version-purged", f"The content of version {copy.source} was given up.")
     wish = _wish(copy, source.version.location, attempt.author, landed=False)
     if not same_bytes(source.version, wish.version):
         raise Refused("source-mismatch", f"Version {copy.source} has another size or checksum than was said.")

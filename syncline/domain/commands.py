@@ -101,7 +101,32 @@ class Withdraw(msgspec.Struct, frozen=True, array_like=True, tag="withdraw"):
     permit: str
 
 
-Request = AddVersion | CopyVersion | MakeFolder | Move | Remove | Withdraw
+class Revive(msgspec.Struct, frozen=True, array_like=True, tag="revive"):
+    """Let a folder stand again where the gone folder ``node`` was, or as ``name`` in ``parent`` when that is not "".
+
+    In what follows, the command means that folder when it says ``node``. What the gone one held comes back by copies
+    of its own. ``whole``: with this command all of it has, so that the folder leaves the trash.
+    """
+
+    node: str
+    parent: str = ""
+    name: str = ""
+    whole: bool = False
+
+
+class Purge(msgspec.Struct, frozen=True, array_like=True, tag="purge"):
+    """Give up the content of versions of ``node`` for ever, unless they are current in a live file by now.
+
+    Asked by the service itself. ``removed_seq``: the removal that has been in the trash for long enough, so that what
+    was current when it happened may go as well; 0 when none has.
+    """
+
+    node: str
+    versions: tuple[str, ...]
+    removed_seq: int = 0
+
+
+Request = AddVersion | CopyVersion | MakeFolder | Move | Remove | Withdraw | Revive | Purge
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from syncline.domain.nodes import Node, Place, Version
+from syncline.domain.nodes import Location, Node, Place, Version
 
 
 class Effect(StrEnum):
@@ -38,10 +38,27 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         return self.effect in (Effect.ADDED, Effect.REMOVED) and self.was is None and not self.revived
 
 
+class Restored(msgspec.Struct, frozen=True, array_like=True):
+    """``node``, removed by the commit ``removed_seq``, is in the trash no more."""
+
+    node: str
+    removed_seq: int
+
+
+class Purged(msgspec.Struct, frozen=True, array_like=True):
+    """The content of ``version`` of ``node``, brought by the commit ``seq``, is given up; where its bytes were."""
+
+    node: str
+    version: str
+    seq: int
+    location: Location
+
+
 class Commit(msgspec.Struct, frozen=True, array_like=True):
     """The changes that took effect together at ``seq``. At most one commit per command, unless it was cut.
 
-    ``withdrawn`` are permit ids that shall become no version.
+    ``withdrawn`` are permit ids that shall become no version. ``restored`` are removals that count no more: the trash
+    of a library is what its commits removed and did not restore. ``purged`` are versions without content from here on.
     """
 
     library: str
@@ -52,6 +69,8 @@ class Commit(msgspec.Struct, frozen=True, array_like=True):
     at_ms: int
     changes: tuple[Change, ...]
     withdrawn: tuple[str, ...] = ()
+    restored: tuple[Restored, ...] = ()
+    purged: tuple[Purged, ...] = ()
 
 
 class Status(StrEnum):

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 
 from syncline.domain.adding import add_version, copy_version
 from syncline.domain.attempt import Attempt, Verdict, departures
-from syncline.domain.commands import AddVersion, Command, CopyVersion, MakeFolder, Move, Remove, Request, Withdraw
+from syncline.domain.commands import (
+    AddVersion,
+    Command,
+    CopyVersion,
+    MakeFolder,
+    Move,
+    Purge,
+    Remove,
+    Request,
+    Revive,
+    Withdraw,
+)
 from syncline.domain.commits import Commit, Outcome, Result, Status
 from syncline.domain.draft import Draft
 from syncline.domain.errors import Broken, Refused
@@ -18,6 +29,7 @@ from syncline.domain.facts import Facts, ancestors
 from syncline.domain.nodes import Author, Location
 from syncline.domain.placing import drop_unused_stand_ins, make_folder, move
 from syncline.domain.removing import is_plain_folder_removal, remove
+from syncline.domain.reviving import purge, revive
 
 MAX_ATTEMPTS = 8
 """After so many, the last one assumes that no name becomes free by a later request."""
@@ -49,11 +61,13 @@ def decide(facts: Facts, command: Command, landed: Landed, *, seq: int, now_ms: 
         results = tuple(_all_or_nothing(verdict) for verdict in verdicts)
         return Decision(None, Outcome(command.id, command.library, facts.seq, results, ALL_OR_NOTHING))
     changes, withdrawn = draft.changes(), tuple(draft.withdrawn)
+    restored, purged = draft.restored(), tuple(draft.purged)
     results = tuple(_result(draft, verdict) for verdict in verdicts)
-    if not changes and not withdrawn:
+    if not (changes or withdrawn or restored or purged):
         return Decision(None, Outcome(command.id, command.library, facts.seq, results))
     commit = Commit(
-        command.library, seq, command.id, command.account, command.device, now_ms, changes, withdrawn
+        command.library, seq, command.id, command.account, command.device, now_ms, changes, withdrawn,
+        restored, purged,
     )  # fmt: skip
     return Decision(commit, Outcome(command.id, command.library, seq, results))
 
@@ -108,6 +122,10 @@ def _judge(attempt: Attempt, request: Request, landed: Landed) -> Verdict:
                 return remove(attempt, request)
             case Withdraw(permit_id):
                 return _withdraw(attempt, permit_id)
+            case Revive():
+                return revive(attempt, request)
+            case Purge():
+                return purge(attempt, request)
     except Refused as refused:
         return Verdict(Status.REFUSED, reason=refused.kind, detail=refused.detail)
 

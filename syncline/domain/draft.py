@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from syncline.domain.commits import Change, Effect
+from syncline.domain.commits import Change, Effect, Purged, Restored
 from syncline.domain.facts import Facts, VersionRecord
 from syncline.domain.nodes import Author, Kind, Node, Place, Version
 
@@ -22,6 +22,8 @@ class Draft:
     facts: Facts
     seq: int
     withdrawn: list[str] = field(default_factory=list)
+    purged: list[Purged] = field(default_factory=list)
+    _out_of_trash: list[Restored] = field(default_factory=list)
     _nodes: dict[str, Node] = field(default_factory=dict)  # what was touched, in the order it was
     _before: dict[str, Node | None] = field(default_factory=dict)
     _holders: dict[Place, list[str]] = field(default_factory=dict)
@@ -58,6 +60,9 @@ class Draft:
 
     def version(self, version_id: str) -> VersionRecord | None:
         return self._versions.get(version_id) or self.facts.version(version_id)
+
+    def is_purged(self, version_id: str) -> bool:
+        return any(purged.version == version_id for purged in self.purged) or self.facts.is_purged(version_id)
 
     def changed_since(self, seq: int) -> Sequence[Node] | None:
         changed = self.facts.changed_since(seq)
@@ -129,7 +134,20 @@ class Draft:
         self._versions[permit] = VersionRecord("", self.seq, None, True)
         self.withdrawn.append(permit)
 
+    def take_out_of_trash(self, node: Node) -> None:
+        """The removal of a node that stays removed counts no more: another one has what it held."""
+        self._out_of_trash.append(Restored(node.id, node.seq))
+
     # What came of it
+
+    def restored(self) -> tuple[Restored, ...]:
+        """The removals that count no more: of the nodes that are back, and of those taken out of the trash."""
+        back = [
+            Restored(node_id, before.seq)
+            for node_id, before in self._before.items()
+            if before is not None and before.removed and not self.settled(node_id).removed
+        ]
+        return tuple(dict.fromkeys([*back, *self._out_of_trash]))
 
     def settled(self, node_id: str) -> Node:
         """A node as the command leaves it: one that ended where it began, and as it was, has not changed."""

@@ -64,14 +64,21 @@ class VersionFact:
 
 
 @dataclass(frozen=True, slots=True)
+class PurgedFact:
+    """Whether the content of this version was given up. Value: ``bool``."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChangesSinceFact:
     """What happened after this seq. Value: the commits up to now, in order; None when that is too long ago."""
 
     seq: int
 
 
-Fact = NodeFact | ChildFact | ChildrenFact | VersionFact | ChangesSinceFact
-FactValue = Node | Sequence[Node] | VersionRecord | Sequence[Commit] | None
+Fact = NodeFact | ChildFact | ChildrenFact | VersionFact | PurgedFact | ChangesSinceFact
+FactValue = Node | Sequence[Node] | VersionRecord | Sequence[Commit] | bool | None
 
 
 class MissingFacts(Exception):
@@ -105,6 +112,10 @@ class Facts(Protocol):
 
     def version(self, version_id: str) -> VersionRecord | None:
         """What became of this version or permit id; None when nothing has yet."""
+        ...
+
+    def is_purged(self, version_id: str) -> bool:
+        """Whether the content of this version was given up."""
         ...
 
     def changed_since(self, seq: int) -> Sequence[Node] | None:

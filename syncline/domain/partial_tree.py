@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from syncline.domain.commands import AddVersion, Command, CopyVersion, MakeFolder, Move, Remove, Request, Withdraw
+from syncline.domain.commands import (
+    AddVersion,
+    Command,
+    CopyVersion,
+    MakeFolder,
+    Move,
+    Purge,
+    Remove,
+    Request,
+    Revive,
+    Withdraw,
+)
 from syncline.domain.commits import Commit, Effect
 from syncline.domain.errors import Broken
 from syncline.domain.facts import (
@@ -16,6 +27,7 @@ from syncline.domain.facts import (
     FactValue,
     MissingFacts,
     NodeFact,
+    PurgedFact,
     VersionFact,
     VersionRecord,
     check_next,
@@ -38,13 +50,14 @@ class PartialTree:
         self._names: dict[str, dict[str, str | None]] = {}  # folder → name → node, None: known to be free
         self._complete: set[str] = {library} if seq == 0 else set()  # folders all of whose children are in _names
         self._versions: dict[str, VersionRecord | None] = {}
+        self._purged: dict[str, bool] = {}
         self._changed: dict[int, dict[str, None] | None] = {}
 
     @property
     def size(self) -> int:
         """How many facts are held."""
         lists: list[dict[str, str | None] | dict[str, None] | None] = [*self._names.values(), *self._changed.values()]
-        return len(self._nodes) + len(self._versions) + sum(len(entries or ()) for entries in lists)
+        return len(self._nodes) + len(self._versions) + len(self._purged) + sum(len(entries or ()) for entries in lists)
 
     # What is asked
 
@@ -72,6 +85,11 @@ class PartialTree:
             raise MissingFacts(VersionFact(version_id))
         return self._versions[version_id]
 
+    def is_purged(self, version_id: str) -> bool:
+        if version_id not in self._purged:
+            raise MissingFacts(PurgedFact(version_id))
+        return self._purged[version_id]
+
     def changed_since(self, seq: int) -> Sequence[Node] | None:
         if seq >= self.seq:
             return []
@@ -91,6 +109,8 @@ class PartialTree:
                 return parent in self._complete
             case VersionFact(version_id):
                 return version_id in self._versions
+            case PurgedFact(version_id):
+                return version_id in self._purged
             case ChangesSinceFact(seq):
                 return seq >= self.seq or seq in self._changed
 
@@ -111,6 +131,8 @@ class PartialTree:
                     self._learn_node(node)
             case VersionFact(version_id):
                 self._versions[version_id] = cast("VersionRecord | None", value)
+            case PurgedFact(version_id):
+                self._purged[version_id] = bool(value)
             case ChangesSinceFact(seq):
                 self._learn_changes(seq, cast("Sequence[Commit] | None", value))
 
@@ -130,6 +152,7 @@ class PartialTree:
         for change in changes:
             self._learn_node(change.node)
         self._versions.update(version_records(commit))
+        self._purged.update((purged.version, True) for purged in commit.purged)
         for changed in self._changed.values():
             if changed is not None:
                 changed.update(dict.fromkeys(change.node.id for change in changes))
@@ -173,7 +196,7 @@ def needed_facts(command: Command, known: PartialTree) -> set[Fact]:
         wanted.update(_named_facts(request))
         if isinstance(request, Remove) and not request.held_all and _is_folder(known, request.node):
             wanted.add(ChildrenFact(request.node))
-    made_here = {request.node for request in command.requests if isinstance(request, MakeFolder)}
+    made_here = {request.node for request in command.requests if isinstance(request, MakeFolder | Revive)}
     wanted = {fact for fact in wanted if not (isinstance(fact, ChildFact) and fact.parent in made_here)}
     for fact in list(wanted):
         wanted.update(_following_facts(fact, known))
@@ -194,13 +217,21 @@ def _named_facts(request: Request) -> Iterator[Fact]:
             if wish.new:
                 yield from (NodeFact(wish.parent), ChildFact(wish.parent, wish.name))
             if isinstance(request, CopyVersion):
-                yield VersionFact(request.source)
+                yield from (VersionFact(request.source), PurgedFact(request.source))
         case MakeFolder(node, parent, name) | Move(node, _, parent, name):
             yield from (NodeFact(node), NodeFact(parent), ChildFact(parent, name))
         case Remove(node, base_seq, held_all):
             yield from (NodeFact(node), ChangesSinceFact(base_seq)) if held_all else (NodeFact(node),)
         case Withdraw(permit):
             yield VersionFact(permit)
+        case Revive(node, parent, name):
+            yield NodeFact(node)
+            if parent:
+                yield from (NodeFact(parent), ChildFact(parent, name))
+        case Purge(node, versions):
+            yield NodeFact(node)
+            for version in versions:
+                yield from (VersionFact(version), PurgedFact(version))
 
 
 def _following_facts(fact: Fact, known: PartialTree) -> Iterator[Fact]:

@@ -54,7 +54,7 @@ def make_folder(attempt: Attempt, request: MakeFolder) -> Verdict:
         if not is_live(draft, already):
             raise Refused("gone", f"The folder {already.name!r} has been removed since it was made.")
         return Verdict(Status.UNCHANGED, already.id)
-    _check_path(attempt, known_folder(attempt, request.parent), name)
+    check_path(attempt, known_folder(attempt, request.parent), name)
     parent = standing_folder(attempt, request.parent)
     taker = attempt.taker(parent.id, name)
     if taker is not None and taker.kind is Kind.FOLDER:
@@ -86,7 +86,7 @@ def move(attempt: Attempt, request: Move) -> Verdict:
     standing, _ = _standing_so_far(attempt, asked)
     if any(folder.id == node.id for folder in (standing, *ancestors(draft, standing))):
         return _refused(node, "cycle", f"{node.name!r} cannot be moved into itself.")
-    _check_path(attempt, asked, name)
+    check_path(attempt, asked, name)
     parent = standing_folder(attempt, request.parent)
     place = Place(parent.id, attempt.free_name(parent.id, name, node.id))
     draft.place(node, place, attempt.author, placer_in(attempt, parent, request.parent, attempt.author))
@@ -142,7 +142,7 @@ def drop_unused_stand_ins(attempt: Attempt, verdicts: Iterable[Verdict]) -> None
             draft.forget(stand_in)
 
 
-def _check_path(attempt: Attempt, parent: Node, name: str) -> None:
+def check_path(attempt: Attempt, parent: Node, name: str) -> None:
     """A folder nobody could put anything into is refused; bytes that have landed never are."""
     path = join_path(path_of(attempt.draft, parent), name)
     if len(path.encode()) > MAX_PATH_BYTES:

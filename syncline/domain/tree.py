@@ -22,6 +22,7 @@ class Tree:
         self._nodes: dict[str, Node] = {library: root_node(library)}  # the last changed last
         self._names: dict[str, dict[str, str]] = {}
         self._versions: dict[str, VersionRecord] = {}
+        self._purged: set[str] = set()
 
     def apply(self, commit: Commit) -> None:
         """Take the next commit; one that is already part of the tree changes nothing.
@@ -36,6 +37,7 @@ class Tree:
         for node in changed:
             self._arrive(node)
         self._versions.update(version_records(commit))
+        self._purged.update(purged.version for purged in commit.purged)
         self.seq = commit.seq
 
     def apply_all(self, commits: Iterable[Commit]) -> None:
@@ -58,6 +60,10 @@ class Tree:
     def version(self, version_id: str) -> VersionRecord | None:
         """What became of this version or permit id; None when nothing has yet."""
         return self._versions.get(version_id)
+
+    def is_purged(self, version_id: str) -> bool:
+        """Whether the content of this version was given up."""
+        return version_id in self._purged
 
     def changed_since(self, seq: int) -> Sequence[Node]:
         """The nodes whose state changed after ``seq``, the last changed first."""

@@ -14,6 +14,7 @@ from syncline.domain.facts import (
     Fact,
     FactValue,
     NodeFact,
+    PurgedFact,
     VersionFact,
 )
 from syncline.domain.partial_tree import PartialTree
@@ -42,6 +43,7 @@ class FactLoader:
         """Learn these facts, and whatever comes with them. ``snapshot`` and ``known`` are at the same seq."""
         await self._folders(snapshot, [fact.parent for fact in facts if isinstance(fact, ChildrenFact)], known)
         await self._versions(snapshot, _of(VersionFact, facts), known)
+        await self._purged(snapshot, _of(PurgedFact, facts), known)
         for since in _of(ChangesSinceFact, facts):
             known.learn(since, await self._changes(known, since.seq))
         await self._children(snapshot, _of(ChildFact, facts), known)
@@ -53,6 +55,12 @@ class FactLoader:
             records = await snapshot.version_records([fact.id for fact in facts])
             for fact in facts:
                 known.learn(fact, records.get(fact.id))
+
+    async def _purged(self, snapshot: Snapshot, facts: list[PurgedFact], known: PartialTree) -> None:
+        if facts:
+            gone = await snapshot.purged([fact.version for fact in facts])
+            for fact in facts:
+                known.learn(fact, fact.version in gone)
 
     async def _changes(self, known: PartialTree, since: int) -> list[Commit] | None:
         if known.seq - since > COMMITS_SINCE_MAX:

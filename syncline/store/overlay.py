@@ -20,6 +20,7 @@ class Overlay:
         self.nodes: dict[str, Node] = {}
         self.places: dict[Place, Node | None] = {}
         self.records: dict[str, VersionRecord] = {}
+        self.purged: set[str] = set()
         for commit in commits:
             self.add(commit)
 
@@ -37,6 +38,7 @@ class Overlay:
         for place, what in places_of(commit, states).items():
             self.places[place] = None if isinstance(what, str) else what
         self.records.update(version_records(commit))
+        self.purged.update(purged.version for purged in commit.purged)
 
     def children(self, parent: str) -> dict[str, Node | None]:
         """By name: who has come to the folder, None where somebody left."""

@@ -8,6 +8,10 @@ Rows in the table ``views``::
     pk = folder#{library}#{parent}#{bucket}  sk = {name} NUL {seq}   body: the state of the node placed there, or
                                                                      left: the id of the node that left it
     pk = version#{library}#{version}         sk = version            body: the version's record
+                                             sk = purged             seq: its content is given up since
+    pk = copies#{library}#{permit}           sk = {version}          a version whose bytes came under another's permit
+    pk = trash#{library}                     sk = {seq}#{node}       body: the removal (``Removal``) by commit seq
+                                             sk = {seq}#{node}#{seq} it counts no more, since the second seq
     pk = applied#{library}                   sk = applied            seq: all commits up to here have their rows
 
 Every key names the seq that made the row (a node is born once, a version id is made once), so writing a commit's
@@ -19,11 +23,23 @@ from __future__ import annotations
 
 import zlib
 
+import msgspec
+
 from syncline.domain.commits import Commit, Effect
 from syncline.domain.facts import VersionRecord, version_records
-from syncline.domain.nodes import Node, Place, Version
+from syncline.domain.nodes import Location, Node, Place, Version
 from syncline.ports.tables import Key, Row
 from syncline.store.codec import pack, unpack
+
+
+class Removal(msgspec.Struct, frozen=True, array_like=True):
+    """``node`` as its removal left it, with who removed it, on which device and when."""
+
+    node: Node
+    account: str
+    device: str
+    at_ms: int
+
 
 FOLDER_BUCKETS = 8
 FIRST = 0
@@ -39,6 +55,7 @@ def rows_of(commit: Commit) -> list[Row]:
         **_node_rows(commit, states),
         **_folder_rows(commit, states),
         **_version_rows(commit),
+        **_trash_rows(commit),
     }
     return [{"pk": key.pk, "sk": key.sk, **row} for key, row in rows.items()]
 
@@ -91,7 +108,24 @@ def _folder_rows(commit: Commit, states: dict[str, Node]) -> dict[Key, Row]:
 
 
 def _version_rows(commit: Commit) -> dict[Key, Row]:
-    return {version_key(commit.library, version): {"body": pack(record)} for version, record in version_records(commit)}
+    rows: dict[Key, Row] = {}
+    for version, record in version_records(commit):
+        rows[version_key(commit.library, version)] = {"body": pack(record)}
+        if record.version is not None and permit_of(record.version.location) != version:
+            rows[copy_key(commit.library, permit_of(record.version.location), version)] = {}
+    return rows | {purged_key(commit.library, one.version): {"seq": commit.seq} for one in commit.purged}
+
+
+def _trash_rows(commit: Commit) -> dict[Key, Row]:
+    """One for each removal, another for each that is taken back: what a page shows costs what the page holds."""
+    rows: dict[Key, Row] = {}
+    for change in commit.changes:
+        if change.effect is Effect.REMOVED:
+            removal = Removal(change.node, commit.account, commit.device, commit.at_ms)
+            rows[removal_key(commit.library, commit.seq, change.node.id)] = {"body": pack(removal)}
+    for one in commit.restored:
+        rows[removal_key(commit.library, one.removed_seq, one.node, commit.seq)] = {}
+    return rows
 
 
 # -- keys, and reading rows back --------------------------------------------------------------------------------
@@ -124,6 +158,28 @@ def place_key(library: str, place: Place, seq: int) -> Key:
 
 def version_key(library: str, version: str) -> Key:
     return Key(f"version#{library}#{version}", "version")
+
+
+def purged_key(library: str, version: str) -> Key:
+    return Key(f"version#{library}#{version}", "purged")
+
+
+def permit_of(location: Location) -> str:
+    """The permit under which bytes came: the last part of their key (``domain/permits.object_key``)."""
+    return location.key.rpartition("/")[2]
+
+
+def copy_key(library: str, permit: str, version: str) -> Key:
+    return Key(f"copies#{library}#{permit}", version)
+
+
+def trash_partition(library: str) -> str:
+    return f"trash#{library}"
+
+
+def removal_key(library: str, seq: int, node: str, back_seq: int = 0) -> Key:
+    sk = f"{digits(seq)}#{node}"
+    return Key(trash_partition(library), f"{sk}#{digits(back_seq)}" if back_seq else sk)
 
 
 def applied_key(library: str) -> Key:

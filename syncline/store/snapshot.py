@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from syncline.domain.errors import Broken
 from syncline.domain.facts import VersionRecord
@@ -119,6 +119,16 @@ class Snapshot:
         found = await self._views.version_records(self.library, asked)
         # A worker further on may have written rows already that this seq does not know of.
         return known | {version: record for version, record in found.items() if record.seq <= self._base}
+
+    async def strangers(self, nodes: Collection[str]) -> set[str]:
+        """Those of many node ids that there has never been a node of. One read unit each, in batches."""
+        asked = {node for node in nodes if node != self.library and node not in self.overlay.nodes}
+        return asked - (await self.first_states(sorted(asked))).keys()
+
+    async def purged(self, versions: Sequence[str]) -> set[str]:
+        """Those of many versions whose content was given up."""
+        known = self.overlay.purged.intersection(versions)
+        return known | await self._views.purged(self.library, [one for one in versions if one not in known], self._base)
 
     async def first_states(self, nodes: Sequence[str]) -> dict[str, Node]:
         """The states in which those of many nodes that exist at ``base`` were born."""

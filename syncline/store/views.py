@@ -23,6 +23,7 @@ from syncline.store.rows import (
     node_key,
     node_partition,
     place_key,
+    purged_key,
     record_in,
     rows_of,
     version_key,
@@ -165,3 +166,9 @@ class Views:
         keys = {version_key(library, version): version for version in ids}
         rows = await self._tables.get_many(Table.VIEWS, list(keys)) if keys else {}
         return {keys[key]: record_in(row) for key, row in rows.items()}
+
+    async def purged(self, library: str, versions: Sequence[str], at: int) -> set[str]:
+        """Those of many versions whose content was given up as of ``at``, in batches."""
+        keys = {purged_key(library, version): version for version in versions}
+        rows = await self._tables.get_many(Table.VIEWS, list(keys)) if keys else {}
+        return {keys[key] for key, row in rows.items() if number(row, "seq") <= at}

@@ -29,6 +29,7 @@ from syncline.domain.facts import (
     FactValue,
     MissingFacts,
     NodeFact,
+    PurgedFact,
     VersionFact,
     is_live,
 )
@@ -111,6 +112,8 @@ class World:
                 return self.tree.children(parent)
             case VersionFact(version_id):
                 return self.tree.version(version_id)
+            case PurgedFact(version_id):
+                return self.tree.is_purged(version_id)
             case ChangesSinceFact(seq):
                 return self.commits[seq:]
 

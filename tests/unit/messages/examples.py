@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncline.domain import commands
-from syncline.domain.commits import Change, Commit, Effect, Outcome, Result, Status
+from syncline.domain.commits import Change, Commit, Effect, Outcome, Purged, Restored, Result, Status
 from syncline.domain.nodes import Author, Kind, Location, Node, Place, Version
 
 LIBRARY = "l" * 20
@@ -44,6 +44,8 @@ COMMAND = commands.Command(
         commands.Move("n" * 20, 3, "f" * 20, "plan.txt"),
         commands.Remove("o" * 20, 3, True),
         commands.Withdraw("q" * 20),
+        commands.Revive("r" * 20, "f" * 20, "papers", True),
+        commands.Purge("n" * 20, ("s" * 20,), 3),
     ),
     all_or_nothing=True,
 )
@@ -63,6 +65,8 @@ COMMIT = Commit(
     1_700_000_000_000,
     (Change(Effect.ADDED, NODE), Change(Effect.LATE, NODE, Place(LIBRARY, "old.txt"), VERSION)),
     ("q" * 20,),
+    (Restored("r" * 20, 2),),
+    (Purged("n" * 20, "s" * 20, 1, Location("objects/l/g/s", "s3v0", 0, 5)),),
 )
 
 OUTCOME = Outcome(
