@@ -27,7 +27,7 @@ async def serve(settings: Settings) -> None:
     keys = Keys(permit_keys, secrets.token_keys, secrets.link_keys)
     async with connect(settings) as aws:
         ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, aws.credentials, SystemClock())
-        app = make_gateway(ports, keys, public_url=settings.public_url)
+        app = make_gateway(ports, keys, public_url=settings.public_url, registration=settings.registration)
         await live([HttpServer(app, host, port)])
 
 

@@ -8,23 +8,36 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from services.gateway import table
+from services.gateway import governing, table
+from services.gateway.account_pages import AccountPages
 from services.gateway.accounts import Accounts
 from services.gateway.commits import Commits
+from services.gateway.devices import Devices
 from services.gateway.files import Files
 from services.gateway.follows import Following
+from services.gateway.governing import Governing
+from services.gateway.groups import GroupRoom
+from services.gateway.invitations import Inviting
 from services.gateway.keys import IdempotencyKeys
+from services.gateway.letters import Letters
 from services.gateway.libraries import Libraries
 from services.gateway.limits import Limits
 from services.gateway.links import Links
+from services.gateway.lockout import Lockout
+from services.gateway.new_addresses import NewAddresses
+from services.gateway.new_passwords import NewPasswords
 from services.gateway.openapi import as_text, whole_document
 from services.gateway.passwords import Passwords
+from services.gateway.proving import Proving
+from services.gateway.removal import Removal
 from services.gateway.uploads import Uploads
 from services.gateway.waiting import WAIT_S_MAX, Commands
+from services.gateway.wakes import Wakes
 from syncline.domain.capabilities import SigningKey
 from syncline.domain.errors import Broken
 from syncline.domain.ids import NewId, id_from_bytes
 from syncline.domain.permits import PermitKeys
+from syncline.domain.registration import Registration
 from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
 from syncline.ports.credentials import CredentialIssuer
@@ -35,10 +48,14 @@ from syncline.serving.auth import AUTHENTICATOR, Access, Authenticator, Tokens
 from syncline.serving.http import ReadyCheck, make_app
 from syncline.serving.metrics import Metrics
 from syncline.serving.routes import Call, Endpoint, Nothing, bind, register
+from syncline.store.addresses import AddressChanges
 from syncline.store.directory import Directory
 from syncline.store.follows import Follows
 from syncline.store.grants import Grants
+from syncline.store.groups import Groups
+from syncline.store.invitations import Invitations
 from syncline.store.journal import Journal
+from syncline.store.lockouts import Lockouts
 from syncline.store.tree import TreeReader
 from syncline.store.views import Views
 
@@ -81,6 +98,7 @@ def make_gateway(
     keys: Keys,
     *,
     public_url: str,
+    registration: Registration = Registration.OPEN,
     passwords: Passwords | None = None,
     chance: Chance | None = None,
     metrics: Metrics | None = None,
@@ -95,19 +113,54 @@ def make_gateway(
     limits = Limits(ports.cache, ports.clock)
     commands = Commands(journal, ports.queues, ports.objects, ports.cache, ports.clock, wait_s=wait_s)
     files = Files(tree, ports.objects, access)
+    passwords, wakes, groups = passwords or Passwords(), Wakes(ports.cache), Groups(ports.tables)
+    lockout = Lockout(Lockouts(ports.tables), ports.cache, ports.clock)
+    proving = Proving(directory, passwords, lockout)
+    letters = Letters(ports.queues, ports.clock, chance.new_id)
+    inviting = Inviting(
+        directory,
+        Invitations(ports.tables),
+        access,
+        letters,
+        limits,
+        wakes,
+        ports.clock,
+        chance.new_id,
+        keys.links,
+    )
+    accounts = Accounts(
+        directory,
+        ports.clock,
+        registration=registration,
+        inviting=inviting,
+        wakes=wakes,
+        tokens=tokens,
+        token_keys=keys.tokens,
+        passwords=passwords,
+        proving=proving,
+        limits=limits,
+        new_id=chance.new_id,
+        random_bytes=chance.random_bytes,
+    )
+    new_passwords = NewPasswords(
+        directory, passwords, proving, lockout, letters, limits, wakes, ports.clock, keys.links
+    )
+    changes = AddressChanges(ports.tables)
+    new_addresses = NewAddresses(directory, changes, proving, letters, limits, ports.clock, chance.new_id, keys.links)
+    libraries = Libraries(
+        directory,
+        journal,
+        follows,
+        groups,
+        access,
+        None if registration is Registration.CLOSED else inviting,
+        wakes,
+        ports.clock,
+        chance.new_id,
+    )
     rooms = _Rooms(
-        Accounts(
-            directory,
-            ports.cache,
-            ports.clock,
-            tokens=tokens,
-            token_keys=keys.tokens,
-            passwords=passwords or Passwords(),
-            limits=limits,
-            new_id=chance.new_id,
-            random_bytes=chance.random_bytes,
-        ),
-        Libraries(directory, journal, follows, access, ports.clock, chance.new_id),
+        accounts,
+        libraries,
         Uploads(
             Grants(ports.tables),
             ports.credentials,
@@ -129,6 +182,16 @@ def make_gateway(
         files,
         Following(follows, tree, access, ports.clock),
         Links(directory, follows, tree, files, access, ports.clock, keys.links),
+        Governing(
+            Devices(directory, wakes),
+            new_passwords,
+            new_addresses,
+            Removal(directory, groups, follows, changes, proving, letters, wakes, ports.clock),
+            inviting,
+            GroupRoom(directory, groups, access, wakes, ports.clock, chance.new_id),
+            AccountPages(directory, accounts, inviting, new_passwords, new_addresses, proving),
+            libraries,
+        ),
     )
     app = make_app(metrics or Metrics("gateway"), public_url=public_url, ready=_ready(ports))
     app[AUTHENTICATOR] = Authenticator(tokens, directory)
@@ -145,6 +208,7 @@ class _Rooms:
     files: Files
     following: Following
     links: Links
+    governing: Governing
 
 
 def endpoints(rooms: _Rooms, public_url: str) -> list[Endpoint]:
@@ -179,6 +243,7 @@ def endpoints(rooms: _Rooms, public_url: str) -> list[Endpoint]:
         bind(table.FILE_LINK, rooms.links.file),
         bind(table.PROBLEM_PAGE, rooms.links.problem),
         bind(table.OPENAPI, _openapi(public_url)),
+        *governing.endpoints(rooms.governing),
     ]
     if {endpoint.route.summary for endpoint in served} != {route.summary for route in table.ROUTES}:
         raise Broken("The table of routes and what is served differ")

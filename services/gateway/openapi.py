@@ -37,6 +37,9 @@ _IN_PATH = {
     "version": "The version's id.",
     "command": "The command's id.",
     "account": "The account's id.",
+    "device": "The device's id.",
+    "group": "The group's id.",
+    "invitation": "The invitation's id.",
     "token": "The token in the link.",
     "slug": "The last part of the problem's type.",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.gateway import account_table
 from syncline.messages import api as m
 from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Query, Route
 
@@ -265,5 +266,8 @@ PROBLEM_PAGE = Route(
     signed_in=False,
 )
 
-ROUTES: tuple[Route[Any, Any], ...] = tuple(value for value in tuple(globals().values()) if isinstance(value, Route))
-"""All of the above, in this order."""
+ROUTES: tuple[Route[Any, Any], ...] = (
+    *(value for value in tuple(globals().values()) if isinstance(value, Route)),
+    *account_table.ROUTES,
+)
+"""All of the above, in this order, and those about accounts."""

@@ -26,7 +26,7 @@ async def main() -> None:
             window_s=settings.digest_window_s,
         )
         server = HttpServer(notifier.app, *settings.listen)
-        await live([notifier.sender, notifier.consumer, server])
+        await live([notifier.sender, notifier.consumer, notifier.letters, server])
 
 
 if __name__ == "__main__":

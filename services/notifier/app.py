@@ -11,6 +11,7 @@ from services.notifier.composing import Composer
 from services.notifier.digesting import Digesting
 from services.notifier.gathering import Gathering, gather_moves
 from services.notifier.mailboxes import Mailboxes
+from services.notifier.posting import Posting, post_letters
 from services.notifier.recipients import Recipients
 from services.notifier.rendering import Renderer
 from services.notifier.sending import Sender
@@ -50,6 +51,7 @@ class Notifier:
 
     app: web.Application
     consumer: Consumer
+    letters: Consumer
     sender: Sender
     gathering: Gathering
     mailboxes: Mailboxes
@@ -70,13 +72,14 @@ def make_notifier(
     trees = TreeReader(journal, Views(ports.tables))
     mailboxes = Mailboxes(ports.tables, ports.clock, window_ms=window_s * 1000)
     suppressions, directory = Suppressions(ports.tables, ports.clock), Directory(ports.tables)
+    renderer = Renderer(mail_from, reply_to=reply_to)
     composer = Composer(
         digesting=Digesting(journal, trees, ports.clock),
         directory=directory,
         recipients=Recipients(directory, follows, Outsiders(ports.tables), ports.clock),
         follows=follows,
         suppressions=suppressions,
-        renderer=Renderer(mail_from, reply_to=reply_to),
+        renderer=renderer,
         link_keys=link_keys,
         public_url=public_url,
         clock=ports.clock,
@@ -84,8 +87,14 @@ def make_notifier(
     gathering = Gathering(journal, trees, follows, Checkpoints(ports.tables), mailboxes)
     consumer = Consumer(ports.queues, Queue.NOTIFY, gather_moves(gathering), clock=ports.clock, metrics=metrics)
     sender = Sender(mailboxes, composer, ports.mailer, suppressions, clock=ports.clock, metrics=metrics)
+    posting = Posting(
+        ports.tables, ports.mailer, renderer, ports.clock, metrics, link_keys=link_keys, public_url=public_url
+    )
+    letters = Consumer(
+        ports.queues, Queue.LETTERS, post_letters(posting), clock=ports.clock, metrics=metrics, receivers=1
+    )
     app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
-    return Notifier(app, consumer, sender, gathering, mailboxes)
+    return Notifier(app, consumer, letters, sender, gathering, mailboxes)
 
 
 async def _look(tables: Tables) -> None:

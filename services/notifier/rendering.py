@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.notifier.confirming import ConfirmLetter
 from services.notifier.letters import Letter
+from services.notifier.letters_accounts import AccountLetter
 from syncline.domain.digests import harmless
 from syncline.domain.errors import Broken, Refused
 
@@ -99,6 +100,18 @@ class Renderer:
         message["Message-ID"] = f"<{name}@{self._sender.domain}>"
         message.set_content(self._templates.get_template("confirm.txt.j2").render(letter=letter))
         html = self._templates.get_template("confirm.html.j2").render(letter=letter)
+        message.add_alternative(html, subtype="html")
+        return message
+
+    def about_account(self, letter: AccountLetter, *, to: str, name: str, now_ms: int) -> EmailMessage:
+        """A letter about an account; ``name`` names it in its Message-ID.
+
+        Raises ``Refused("mail-rejected")`` for an address that no mail can be sent to.
+        """
+        message = self._addressed("", to, letter.subject, now_ms)
+        message["Message-ID"] = f"<{name}@{self._sender.domain}>"
+        message.set_content(self._templates.get_template("account.txt.j2").render(letter=letter))
+        html = self._templates.get_template("account.html.j2").render(letter=letter)
         message.add_alternative(html, subtype="html")
         return message
 

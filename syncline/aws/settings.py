@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from syncline.domain.errors import Broken
+from syncline.domain.registration import Registration
 
 DIGEST_WINDOW_S = 120
 ARCHIVE_S = 60
@@ -147,6 +148,15 @@ class Settings:
         if not text.isdecimal() or int(text) == 0:
             raise Broken(f"SYNCLINE_SWEEP_INTERVAL_SECONDS is a number of seconds above 0, not {text!r}")
         return int(text)
+
+    @property
+    def registration(self) -> Registration:
+        """Who may make an account: ``open`` (the default), ``invited`` or ``closed``."""
+        text = self.variables.get("SYNCLINE_REGISTRATION", Registration.OPEN.value)
+        try:
+            return Registration(text.lower())
+        except ValueError:
+            raise Broken(f"SYNCLINE_REGISTRATION is open, invited or closed, not {text!r}") from None
 
     @property
     def log_level(self) -> str:

@@ -23,6 +23,7 @@ Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@
 Password = Annotated[str, Meta(min_length=8, max_length=1024)]
 Title = Annotated[str, Meta(min_length=1, max_length=255)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Token = Annotated[str, Meta(max_length=512)]
 Checksum = Annotated[str, Meta(min_length=44, max_length=50)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Nanoseconds = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -46,9 +47,12 @@ class Problem(Struct, kw_only=True, omit_defaults=True):
 
 
 class NewAccount(Struct, kw_only=True):
+    """``invitation`` is the token of the link in an invitation, where registering needs one."""
+
     email: Email
     password: Password
     name: Title
+    invitation: Token = ""
 
 
 class Account(Struct, kw_only=True):
@@ -86,6 +90,64 @@ class Me(Struct, kw_only=True):
     device_name: str
 
 
+class Device(Struct, kw_only=True):
+    """``refreshed_at_ms`` is when its session was last refreshed, every 15 minutes while in use. ``this``: the asker's."""
+
+    id: str
+    name: str
+    signed_in_at_ms: int
+    refreshed_at_ms: int
+    this: bool = False
+
+
+class Devices(Struct, kw_only=True):
+    devices: list[Device]
+
+
+class ResetRequest(Struct, kw_only=True):
+    """Asks for a mail with a link to set a new password."""
+
+    email: Email
+
+
+class NewPassword(Struct, kw_only=True):
+    """``token`` is that of the link. ``keep_this_device``: the one whose access token the request carries stays."""
+
+    token: Token
+    password: Password
+    keep_this_device: bool = False
+
+
+class PasswordChange(Struct, kw_only=True):
+    password: Annotated[str, Meta(max_length=1024)]
+    new_password: Password
+    keep_this_device: bool = True
+
+
+class AddressRequest(Struct, kw_only=True):
+    email: Email
+    password: Annotated[str, Meta(max_length=1024)]
+
+
+class LinkToken(Struct, kw_only=True):
+    """The token of a link in a mail."""
+
+    token: Token
+
+
+class AddressConfirmed(Struct, kw_only=True):
+    """``done``: both addresses have confirmed, the new one holds. Else the other one is waited for."""
+
+    done: bool
+
+
+class AccountRemoval(Struct, kw_only=True):
+    """``hand_to`` is the e-mail address of the account that gets what only this one owns."""
+
+    password: Annotated[str, Meta(max_length=1024)]
+    hand_to: Annotated[str, Meta(max_length=254)] = ""
+
+
 # -- libraries and members ------------------------------------------------------------------------------------------
 
 
@@ -116,14 +178,96 @@ class NewMember(Struct, kw_only=True):
 
 
 class Member(Struct, kw_only=True):
+    """``role`` is the highest of the member's own and of its groups'. ``direct``: it has one of its own; ``groups``
+    names those it is a member through. ``invited``: no member yet, a mail is on its way (``account`` is "")."""
+
     account: str
     email: str
+    name: str
+    role: Role
+    direct: bool = True
+    groups: list[str] = []
+    invited: bool = False
+
+
+class LibraryGroup(Struct, kw_only=True):
+    group: str
     name: str
     role: Role
 
 
 class Members(Struct, kw_only=True):
     members: list[Member]
+    groups: list[LibraryGroup] = []
+
+
+class Transfer(Struct, kw_only=True):
+    """``email`` becomes an owner; the asker gets the role ``keep``, or leaves when it is null."""
+
+    email: Email
+    keep: Role | None = Role.EDITOR
+
+
+class Invitation(Struct, kw_only=True):
+    """``inviter`` is an account."""
+
+    id: str
+    email: str
+    role: Role
+    inviter: str
+    created_at_ms: int
+    ends_at: int
+
+
+class Invitations(Struct, kw_only=True):
+    invitations: list[Invitation]
+
+
+class Accepted(Struct, kw_only=True):
+    """The libraries joined."""
+
+    libraries: list[str]
+
+
+# -- groups ---------------------------------------------------------------------------------------------------------
+
+
+class NewGroup(Struct, kw_only=True):
+    name: Title
+
+
+class Group(Struct, kw_only=True):
+    """``owned``: by the asker. ``members`` is how many it has."""
+
+    id: str
+    name: str
+    owner: str
+    owned: bool
+    members: int
+    created_at_ms: int
+
+
+class Groups(Struct, kw_only=True):
+    groups: list[Group]
+
+
+class GroupMember(Struct, kw_only=True):
+    account: str
+    email: str
+    name: str
+
+
+class GroupDetail(Struct, kw_only=True):
+    group: Group
+    members: list[GroupMember]
+
+
+class NewGroupMember(Struct, kw_only=True):
+    email: Email
+
+
+class GroupRole(Struct, kw_only=True):
+    role: Role
 
 
 # -- uploads --------------------------------------------------------------------------------------------------------

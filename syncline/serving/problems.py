@@ -124,6 +124,41 @@ PROBLEMS: dict[str, ProblemKind] = {
         "E-mail address taken",
         "There is an account with this e-mail address. Sign in instead.",
     ),
+    "wrong-password": ProblemKind(
+        403,
+        "Wrong password",
+        "This needs your password once more, and it was wrong.",
+    ),
+    "registration-closed": ProblemKind(
+        403,
+        "Registration closed",
+        "Accounts are made by invitation only, or by the operators.",
+    ),
+    "invitation-for-another": ProblemKind(
+        403,
+        "Invitation for another address",
+        "An invitation is good for the address it was sent to.",
+    ),
+    "invitation-gone": ProblemKind(
+        410,
+        "Invitation gone",
+        "The invitation was accepted or revoked. Ask for another one.",
+    ),
+    "link-used": ProblemKind(
+        410,
+        "Link used",
+        "The link worked once already, or a newer one takes its place. Ask again.",
+    ),
+    "no-such-device": ProblemKind(
+        404,
+        "No such device",
+        "Your account has no device of this id.",
+    ),
+    "still-owns": ProblemKind(
+        409,
+        "Still owns something",
+        "The account is the only owner of `libraries` and `groups`. Name somebody to hand them to.",
+    ),
     # -- libraries and members
     "no-such-library": ProblemKind(
         404,
@@ -149,6 +184,36 @@ PROBLEMS: dict[str, ProblemKind] = {
         409,
         "Last owner",
         "A library keeps at least one owner. Make another member an owner first.",
+    ),
+    "member-by-group": ProblemKind(
+        409,
+        "Member through a group",
+        "Take the account out of the group, or the group out of the library.",
+    ),
+    "no-such-invitation": ProblemKind(
+        404,
+        "No such invitation",
+        "The library has no open invitation of this id.",
+    ),
+    "too-many-invitations": ProblemKind(
+        409,
+        "Too many invitations",
+        "So many people are invited to this library already. Revoke some first.",
+    ),
+    "no-such-group": ProblemKind(
+        404,
+        "No such group",
+        "There is no such group, or you neither own it nor are in it.",
+    ),
+    "group-full": ProblemKind(
+        409,
+        "Group full",
+        "The group has as many members as a group can have.",
+    ),
+    "too-many-groups": ProblemKind(
+        409,
+        "Too many groups",
+        "An account owns, and a library is shared with, so many groups at most; a group shares so many libraries.",
     ),
     # -- files
     "no-such-node": ProblemKind(
