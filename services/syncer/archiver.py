@@ -137,6 +137,7 @@ class Archiver:
         state = await self._store.state(library, head.incarnation)
         await self._keep_about(library, head, state)
         seq, changes = state.seq, state.changes
+        await self._keep_snapshot(library, head.incarnation, seq, changes)  # the last turn may have been cut short
         while seq < head.seq:
             commits = await self._next_commits(library, seq, head.seq)
             await self._archive.keep(head.incarnation, commits)
@@ -199,10 +200,10 @@ class Archiver:
 
     async def _known(self, roles: dict[str, Role]) -> tuple[Member, ...]:
         accounts = await self._directory.accounts(list(roles))
+        known = [(account, role, accounts.get(account)) for account, role in roles.items()]
         return tuple(
-            Member(account, role, accounts[account].email, accounts[account].name)
-            for account, role in roles.items()
-            if account in accounts
+            Member(account, role, record.email if record else "", record.name if record else "")
+            for account, role, record in known
         )
 
     async def _keep_snapshot(self, library: str, incarnation: str, seq: int, changes: int) -> None:

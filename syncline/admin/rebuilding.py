@@ -2,8 +2,8 @@
 
 The steps, in order: take the head away, if there is one (from then on the library is not there, and nobody appends);
 write the archived commits and their views; see what landed after them; remove what an earlier life left behind; write
-what was recovered; put library, members and accounts back where they are lost; and open the journal under a new incarnation, last. Cut
-short at any step, doing it again does it all.
+what was recovered; put library, members and accounts back where they are lost; open the journal under a new
+incarnation, last. Cut short at any step, doing it again does it all.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class Rebuilding:
         return restored
 
     async def _restore_account(self, member: Member) -> int:
-        if await self._directory.account(member.account) is not None:
+        if not member.email or await self._directory.account(member.account) is not None:
             return 0
         record = AccountRecord(member.account, member.email, member.name, NO_PASSWORD, self._ports.clock.now_ms())
         try:

@@ -1,0 +1,268 @@
+"""A library from the bucket alone: what is archived, what landed after it, and what is not lost by anyone's mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from syncline.admin.answers import Exit
+from syncline.admin.app import run
+from syncline.admin.rebuilding import Rebuilding
+from syncline.domain.commands import MakeFolder, Move
+from syncline.domain.errors import Refused, Temporary
+from syncline.domain.permits import seal_permit
+from syncline.domain.rights import Role
+from syncline.domain.tree import Tree
+from syncline.memory.faults import FaultPlan, FaultyTables
+from syncline.store.archive import Archive
+from syncline.store.archiving import ArchiveStore
+from syncline.store.checkpoints import HEARERS, Checkpoints
+from syncline.store.incarnations import Incarnations
+from tests.unit.admin.world import Operated, a_life
+from tests.unit.metadata.world import ALICE, BOB, DESKTOP, FORGERS_KEYS, LIBRARY
+
+
+def contents(tree: Tree) -> dict[str, str]:
+    """Path → checksum of everything live ("" for a folder)."""
+    return {tree.path(node): node.version.checksum if node.version else "" for node in tree.live_nodes()}
+
+
+async def test_the_bucket_alone_gives_back_everything(world):
+    await a_life(world)
+    commits = await world.commits()
+    await world.archive()
+    world.lose_tables()
+    rebuilt = await world.rebuild()
+    assert (rebuilt.kept, rebuilt.recovered, rebuilt.name) == (len(commits), 0, "Papers")
+    assert await world.commits() == commits
+    await world.whole()
+    head = await world.journal.head(LIBRARY)
+    assert head.incarnation == rebuilt.incarnation != "inc"
+    assert {m.account: m.role for m in await world.directory.members(LIBRARY)} == {
+        ALICE: Role.OWNER,
+        BOB: Role.EDITOR,
+    }
+    account = await world.directory.account_by_email("alice@example.org")
+    assert account.id == ALICE
+    assert account.password_hash == "none"
+    assert (await world.check()).counts == {}
+
+
+async def test_what_landed_after_the_archive_becomes_versions_again(world):
+    await a_life(world)
+    await world.archive()
+    worker = world.worker()
+    known = contents(await world.tree())
+    new = await world.upload("new.txt", b"five")
+    await world.add(new)
+    await worker.drain()
+    edit = await world.permit(b"six", node=new.node, base=new.id, account=BOB, device=DESKTOP)
+    world.clock.advance(2)
+    await world.put(edit, b"six")
+    await world.add(edit, account=BOB, device=DESKTOP)
+    by_event_alone = await world.upload("direct.txt", b"seven", direct=True)
+    await worker.drain()
+    before = contents(await world.tree())
+    world.lose_tables()
+    rebuilt = await world.rebuild()
+    tree = await world.tree()
+    assert rebuilt.recovered == 3
+    assert contents(tree) == before == known | {"new.txt": edit.checksum, "direct.txt": by_event_alone.checksum}
+    # The same versions of the same nodes as before: clients that know them know them again.
+    assert tree.find("new.txt").id == new.node
+    assert tree.find("new.txt").version.id == edit.id
+    assert tree.version(new.id).version is not None
+    await world.whole()
+
+
+async def test_a_file_in_a_folder_nobody_knows_any_more_is_found_under_the_folders_id(world):
+    await world.archive()
+    folder = world.new_id()
+    await world.ask(MakeFolder(folder, LIBRARY, "unarchived"))
+    inside = await world.upload("a.txt", parent=folder)
+    await world.add(inside)
+    await world.worker().drain()
+    world.lose_tables()
+    await world.rebuild()
+    tree = await world.tree()
+    assert tree.node(folder).name.startswith("recovered ")
+    assert tree.path(tree.node(inside.node)).endswith("/a.txt")
+
+
+async def test_forged_late_and_strangers_bytes_are_not_recovered_but_named(world):
+    await world.archive()
+    forged = await world.permit(b"x", name="forged")
+    await world.put(forged, b"x", sealed=seal_permit(forged, FORGERS_KEYS))
+    bare = await world.permit(b"x", name="bare")
+    await world.put(bare, b"x", sealed="")
+    other = await world.permit(b"x", name="other")
+    await world.put(other, b"y")
+    stranger = await world.permit(b"x", name="stranger", account="s" * 20)
+    await world.put(stranger, b"x")
+    late = await world.permit(b"x", name="late")
+    world.clock.advance(10_000)
+    await world.put(late, b"x")
+    world.lose_tables()
+    rebuilt = await world.rebuild()
+    assert {one.key: one.reason for one in rebuilt.unrecovered} == {
+        forged.key: "bad-permit",
+        bare.key: "no-permit",
+        other.key: "permit-mismatch",
+        stranger.key: "not-allowed",
+        late.key: "permit-expired",
+    }
+    assert rebuilt.seq == 0
+
+
+async def test_a_library_that_is_there_is_only_made_again_when_that_is_meant(world):
+    await a_life(world)
+    await world.archive()
+    with pytest.raises(Refused, match="--yes") as refused:
+        await world.rebuild()
+    assert refused.value.kind == "needs-yes"
+    assert (await world.journal.head(LIBRARY)).incarnation == "inc"
+    unarchived = await world.upload("unarchived.txt")
+    await world.add(unarchived)
+    await world.worker().drain()
+    commits = await world.commits()
+    rebuilt = await world.rebuild(yes=True)
+    # The tables' own commits are better than any recovery.
+    assert (rebuilt.kept, rebuilt.recovered) == (len(commits), 0)
+    assert await world.commits() == commits
+    await world.whole()
+
+
+async def test_nothing_archived_nothing_to_rebuild(world):
+    with pytest.raises(Refused, match="no library") as refused:
+        await world.rebuild()
+    assert refused.value.kind == "not-archived"
+
+
+async def test_leftovers_of_the_lost_tail_are_removed(world):
+    """Only the head is lost: rows of commits that nobody can trust any more must not shine through."""
+    await a_life(world)
+    await world.archive()
+    worker = world.worker()
+    folder = world.new_id()
+    await world.ask(MakeFolder(folder, LIBRARY, "lost folder"))
+    await worker.drain()
+    lost = (await world.tree()).find("a.txt")
+    await world.ask(Move(lost.id, (await world.tree()).seq, folder, "elsewhere.txt"))
+    await worker.drain()
+    head = await world.journal.head(LIBRARY)
+    await world.journal.close(LIBRARY, head)
+    rebuilt = await world.rebuild()
+    assert rebuilt.kept == head.seq - 2
+    assert rebuilt.leftovers_removed > 0
+    await world.whole()
+    again = await world.upload("again.txt", b"later")
+    await world.add(again)
+    await worker.drain()
+    await world.whole()
+    assert "again.txt" in await world.names()
+
+
+async def test_life_goes_on_and_a_second_rebuild_knows_where_the_first_came_from(world):
+    await a_life(world)
+    await world.archive()
+    kept = (await world.tree()).seq
+    world.lose_tables()
+    first = await world.rebuild()
+    # Lost again before anything of the new incarnation but its beginning was archived.
+    await world.archiver()._keep_about(LIBRARY, await world.journal.head(LIBRARY), await _state(world, first))
+    world.clock.advance(1)
+    world.lose_tables()
+    second = await world.rebuild()
+    assert second.kept == kept
+    lineage = await Incarnations(world.tables).lineage(LIBRARY, second.incarnation)
+    assert lineage.kept("inc") == kept
+    assert lineage.kept(first.incarnation) == kept
+    assert lineage.kept("unheard of") == 0
+    await world.whole()
+
+
+async def _state(world: Operated, rebuilt):
+    return await ArchiveStore(world.tables).state(LIBRARY, rebuilt.incarnation)
+
+
+async def test_after_a_rebuild_metadata_and_archiver_go_on_and_hearers_hear(world):
+    await a_life(world)
+    await world.archive()
+    for consumer in HEARERS:
+        await Checkpoints(world.tables).advance(consumer, LIBRARY, 1_000)
+    world.lose_tables()
+    rebuilt = await world.rebuild()
+    assert (await world.published())[-1].incarnation == rebuilt.incarnation
+    for consumer in HEARERS:
+        assert await Checkpoints(world.tables).get(consumer, LIBRARY) == rebuilt.seq
+    assert await world.archiver().archive_due() == 1
+    more = await world.upload("more.txt")
+    await world.add(more)
+    await world.worker().drain()
+    await world.archive()
+    commits = await world.commits()
+    world.lose_tables()
+    assert (await world.rebuild()).kept == len(commits)
+    assert await world.commits() == commits
+
+
+async def test_a_damaged_segment_is_named_and_its_pieces_are_used_instead(world):
+    await a_life(world)
+    await world.archive()
+    commits = await world.commits()
+    key = next(key for key in world.objects._versions if key.startswith(f"journal/{LIBRARY}/inc/0"))
+    info, body = world.objects._versions[key][-1]
+    world.objects._versions[key][-1] = (info, body[:-1] + b"?")
+    await Archive(world.objects).keep("inc", commits[:3])
+    world.lose_tables()
+    rebuilt = await world.rebuild()
+    assert rebuilt.damaged == (key,)
+    assert rebuilt.kept == 3
+    # Whatever was a content is one again, by its permit.
+    assert {v.version.checksum for v in (await world.tree())._versions.values() if v.version} == {
+        v.version.checksum for c in commits for change in c.changes if (v := change.node) and v.version
+    }
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_cut_short_anywhere_doing_it_again_does_it_all(world, seed):
+    await a_life(world)
+    await world.archive()
+    late = await world.upload("late.txt", b"late")
+    await world.add(late)
+    await world.worker().drain()
+    before = contents(await world.tree())
+    if seed % 2:
+        world.lose_tables()
+    plan = FaultPlan(seed, before=0.02, after=0.02)
+    for _ in range(200):
+        try:
+            await Rebuilding(world.ports(FaultyTables(world.tables, plan))).rebuild(LIBRARY, yes=True)
+            break
+        except Temporary:
+            continue
+    else:
+        raise AssertionError("never done")
+    assert contents(await world.tree()) == before
+    await world.whole()
+
+
+async def lived() -> Operated:
+    world = await Operated().begin()
+    await a_life(world)
+    await world.archive()
+    return world
+
+
+def test_the_command_says_what_it_did(capsys):
+    world = asyncio.run(lived())
+    world.lose_tables()
+    capsys.readouterr()  # metadata's log
+    assert run(world.open_ports, ["--json", "rebuild", LIBRARY]) == Exit.OK
+    assert json.loads(capsys.readouterr().out)["kept"] == 7
+    assert run(world.open_ports, ["rebuild", LIBRARY, "--json"]) == Exit.NEEDS_YES
+    assert json.loads(capsys.readouterr().err)["kind"] == "needs-yes"
+    assert run(world.open_ports, ["rebuild", LIBRARY, "--yes"]) == Exit.OK
+    assert "7 commits known" in capsys.readouterr().out
