@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from services.gateway import governing, table
+from services.gateway import governing, mailing, table
 from services.gateway.account_pages import AccountPages
 from services.gateway.accounts import Accounts
 from services.gateway.commits import Commits
@@ -24,9 +24,11 @@ from services.gateway.libraries import Libraries
 from services.gateway.limits import Limits
 from services.gateway.links import Links
 from services.gateway.lockout import Lockout
+from services.gateway.mailing import Mailing
 from services.gateway.new_addresses import NewAddresses
 from services.gateway.new_passwords import NewPasswords
 from services.gateway.openapi import as_text, whole_document
+from services.gateway.outside import OutsideFollowing
 from services.gateway.passwords import Passwords
 from services.gateway.proving import Proving
 from services.gateway.removal import Removal
@@ -56,6 +58,8 @@ from syncline.store.groups import Groups
 from syncline.store.invitations import Invitations
 from syncline.store.journal import Journal
 from syncline.store.lockouts import Lockouts
+from syncline.store.outsiders import Outsiders
+from syncline.store.suppressions import Suppressions
 from syncline.store.tree import TreeReader
 from syncline.store.views import Views
 
@@ -158,12 +162,14 @@ def make_gateway(
         ports.clock,
         chance.new_id,
     )
+    outsiders, suppressions = Outsiders(ports.tables), Suppressions(ports.tables, ports.clock)
     rooms = _Rooms(
         accounts,
         libraries,
         Uploads(
             Grants(ports.tables),
             ports.credentials,
+            tree,
             access,
             limits,
             ports.clock,
@@ -180,8 +186,13 @@ def make_gateway(
             new_id=chance.new_id,
         ),
         files,
-        Following(follows, tree, access, ports.clock),
-        Links(directory, follows, tree, files, access, ports.clock, keys.links),
+        Mailing(
+            Following(follows, directory, suppressions, tree, access, ports.clock),
+            OutsideFollowing(
+                outsiders, follows, directory, suppressions, letters, tree, access, ports.clock, keys.links
+            ),
+        ),
+        Links(directory, follows, outsiders, tree, files, access, ports.clock, keys.links),
         Governing(
             Devices(directory, wakes),
             new_passwords,
@@ -206,7 +217,7 @@ class _Rooms:
     uploads: Uploads
     commits: Commits
     files: Files
-    following: Following
+    mailing: Mailing
     links: Links
     governing: Governing
 
@@ -235,15 +246,16 @@ def endpoints(rooms: _Rooms, public_url: str) -> list[Endpoint]:
         bind(table.NODE, rooms.files.node),
         bind(table.VERSIONS, rooms.files.versions),
         bind(table.RESTORE, rooms.commits.restore),
-        bind(table.FOLLOWS, rooms.following.all),
-        bind(table.FOLLOW, rooms.following.follow),
-        bind(table.UNFOLLOW, rooms.following.unfollow),
+        bind(table.FOLLOWS, rooms.mailing.following.all),
+        bind(table.FOLLOW, rooms.mailing.following.follow),
+        bind(table.UNFOLLOW, rooms.mailing.following.unfollow),
         bind(table.UNSUBSCRIBE_PAGE, rooms.links.unsubscribe_page),
         bind(table.UNSUBSCRIBE, rooms.links.unsubscribe),
         bind(table.FILE_LINK, rooms.links.file),
         bind(table.PROBLEM_PAGE, rooms.links.problem),
         bind(table.OPENAPI, _openapi(public_url)),
         *governing.endpoints(rooms.governing),
+        *mailing.endpoints(rooms.mailing),
     ]
     if {endpoint.route.summary for endpoint in served} != {route.summary for route in table.ROUTES}:
         raise Broken("The table of routes and what is served differ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway import account_table
+from services.gateway import account_table, mail_table
 from syncline.messages import api as m
 from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Query, Route
 
@@ -97,7 +97,7 @@ UPLOADS = Route(
     "Permits and one credential for uploading to S3.",
     m.UploadRequest,
     m.UploadAnswer,
-    problems=(*WRITES, "bad-intent", "bad-name", "grant-gone", "too-many-requests"),
+    problems=(*WRITES, "no-such-node", "bad-intent", "bad-name", "grant-gone", "too-many-requests"),
 )
 DOWNLOADS = Route(
     "POST",
@@ -195,10 +195,12 @@ FOLLOWS = Route("GET", "/v1/follows", "What the asker follows.", Nothing, m.Foll
 FOLLOW = Route(
     "PUT",
     f"{LIBRARY}/follows/{{node}}",
-    "Get mail about a file, a folder or (by the library's id) everything.",
-    Nothing,
+    "Get mail about a file, a folder or (by the library's id) everything, on these terms.",
+    m.MailTerms,
     m.Follow,
-    problems=("no-such-library", "no-such-node"),
+    problems=("no-such-library", "no-such-node", "bad-zone"),
+    body_bytes_max=SMALL_BODY_BYTES,
+    body_optional=True,
 )
 UNFOLLOW = Route(
     "DELETE",
@@ -269,5 +271,6 @@ PROBLEM_PAGE = Route(
 ROUTES: tuple[Route[Any, Any], ...] = (
     *(value for value in tuple(globals().values()) if isinstance(value, Route)),
     *account_table.ROUTES,
+    *mail_table.ROUTES,
 )
-"""All of the above, in this order, and those about accounts."""
+"""All of the above, in this order, and those about accounts and mail."""

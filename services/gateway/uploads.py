@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from services.gateway.limits import Limits
 from syncline.domain.checksums import MAX_SIZE_BYTES, is_checksum
@@ -17,6 +18,7 @@ from syncline.ports.credentials import Credential, CredentialIssuer
 from syncline.serving.auth import Access, Caller
 from syncline.serving.routes import Call
 from syncline.store.grants import GRANT_RENEWABLE_S, PERMIT_ALLOWANCE_S, GrantRecord, Grants
+from syncline.store.tree import TreeReader
 
 CREDENTIAL_S = 900
 PERMITS_PER_TURN = 100
@@ -27,6 +29,7 @@ class Uploads:
         self,
         grants: Grants,
         credentials: CredentialIssuer,
+        tree: TreeReader,
         access: Access,
         limits: Limits,
         clock: Clock,
@@ -36,6 +39,7 @@ class Uploads:
     ) -> None:
         self._grants = grants
         self._credentials = credentials
+        self._tree = tree
         self._access = access
         self._limits = limits
         self._clock = clock
@@ -46,6 +50,7 @@ class Uploads:
         library, caller = call.library, call.caller
         _, head = await self._access.require_write(library, caller.account)
         intents = [check_intent(intent, at) for at, intent in enumerate(body.intents)]
+        await self._check_known(library, intents)
         await self._limits.issue_credential(caller.device)
         grant = await self._renewable(body, library, caller) if body.grant else self._new_grant(body, library, caller)
         credential = await self._issue(caller, (grant.prefix,), library)
@@ -86,6 +91,17 @@ class Uploads:
         prefix = write_prefix(library, grant, body.direct)
         now_ms = self._clock.now_ms()
         return GrantRecord(grant, library, caller.account, caller.device, prefix, body.direct, now_ms, 0)
+
+    async def _check_known(self, library: str, intents: Sequence[m.Intent]) -> None:
+        """What the bytes are meant for must be there, now or once: else they would land and become nothing."""
+        meant = [intent.node or intent.parent for intent in intents]
+        if all(node == library for node in meant):
+            return
+        strangers = await (await self._tree.at_head(library)).strangers(meant)
+        for position, node in enumerate(meant):
+            if node in strangers:
+                detail = f"There is no {node} in this library; commit a new folder before asking for permits in it."
+                raise Refused("no-such-node", detail, status=404, at=f"$.intents[{position}]")
 
     async def _renewable(self, body: m.UploadRequest, library: str, caller: Caller) -> GrantRecord:
         grant = await self._grants.get(body.grant) if is_id(body.grant) else None

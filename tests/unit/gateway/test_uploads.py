@@ -185,3 +185,21 @@ async def test_credentials_are_limited_per_device(world: World, monkeypatch: pyt
     statuses = [(await alice.ask("POST", f"/v1/libraries/{library}/downloads", {}))[0] for _ in range(3)]
     assert statuses == [200, 200, 429]
     assert uploads.CREDENTIAL_S == 900
+
+
+@pytest.mark.parametrize("meant", ["parent", "node"])
+async def test_bytes_are_permitted_only_for_what_is_or_was_there(world: World, meant: str) -> None:
+    alice = await world.person("alice")
+    library = await alice.library()
+    folder, removed = world.new_id(), world.new_id()
+    await alice.commit(library, {"op": "folder", "node": folder, "parent": library, "name": "papers"})
+    await alice.commit(library, {"op": "folder", "node": removed, "parent": library, "name": "gone"})
+    await alice.commit(library, {"op": "remove", "node": removed, "base_seq": 2, "held_all": True})
+    known = [alice.intent(b"x", parent=parent, name="x") for parent in (library, folder, removed)]
+    status, _ = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"intents": known})
+    assert status == 200
+    where = {"parent": world.new_id(), "name": "x"} if meant == "parent" else {"node": world.new_id()}
+    body = {"intents": [*known, alice.intent(b"x", **where)]}
+    status, problem = await alice.ask("POST", f"/v1/libraries/{library}/uploads", body)
+    assert (status, problem["at"]) == (404, "$.intents[3]")
+    assert problem["type"].endswith("/no-such-node")
