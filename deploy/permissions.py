@@ -109,6 +109,8 @@ def _gateway(names: Names) -> list[Statement]:
         _rows("ReadJournal", names, ("journal", "views"), _READ_ROWS),
         # It creates libraries (a head) and moves the members' epoch, in one transaction with the directory.
         _rows("WriteHeads", names, ("journal",), _WRITE_ROWS, keys=("head#*",)),
+        # People are told why they get no mail, and may try again.
+        _rows("LiftSuppressions", names, ("mail",), (*_READ_ROWS, "dynamodb:UpdateItem"), keys=("suppressed#*",)),
         _allow("KeepLargeCommands", ("s3:PutObject", *_READ_OBJECTS), [names.objects_arn("commands/")]),
         _allow("SignDownloads", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
         _allow("SendCommits", (*_SEND, *_FIND_QUEUE), [names.queue_arn(queue) for queue in ("commits", "letters")]),
@@ -121,8 +123,8 @@ def _metadata(names: Names) -> list[Statement]:
     return [
         _rows("WriteJournal", names, ("journal", "views", "outcomes"), _READ_ROWS + _WRITE_ROWS),
         _rows("ReadDirectory", names, ("directory",), _READ_ROWS),
-        # The sweep moves grants through their index and remembers how far it has come.
-        _rows("WriteSweep", names, ("directory",), _WRITE_ROWS, keys=("grants#*", "sweep#*")),
+        # The sweep moves grants through their index, counts what landed, and remembers how far it has come.
+        _rows("WriteSweep", names, ("directory",), _WRITE_ROWS, keys=("grant#*", "grants#*", "sweep#*", "usage#*")),
         _allow("CheckBytes", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in (*_BYTES, "commands/")]),
         # Intake groups what landed into commands that may be too large for a queue message.
         _allow("KeepLargeCommands", ("s3:PutObject",), [names.objects_arn("commands/")]),

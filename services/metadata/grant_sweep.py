@@ -23,6 +23,7 @@ from syncline.store.grants import PERMIT_ALLOWANCE_S, Entry, GrantRecord, Grants
 from syncline.store.journal import Journal
 from syncline.store.sweeps import Sweeps
 from syncline.store.together import together
+from syncline.store.usage import Usage
 
 GRANTS_AT_ONCE = 8
 KEYS_AT_ONCE = 500
@@ -56,6 +57,7 @@ class GrantSweep:
     ) -> None:
         self._grants = Grants(tables)
         self._sweeps = Sweeps(tables)
+        self._usage = Usage(tables)
         self._journal = Journal(tables)
         self._objects = objects
         self._arrivals = arrivals
@@ -68,13 +70,16 @@ class GrantSweep:
         now_s = self._clock.now_ms() // 1000
         begun = await self._sweeps.first_hour()
         first = hour_of(now_s) - LOOK_BACK_HOURS if begun is None else begun
+        if begun is None:
+            # Said before it is done: however long the first round keeps failing, none begins later than this one.
+            await self._sweeps.advance(first)
         # A credential that is issued now puts its grant into this hour or a later one; clocks differ a little.
         waiting = max(first, hour_of(now_s) - 1)
         # In ascending order: an entry is moved to a later hour, so whoever finds an hour empty has not missed it.
         for hour in range(first, hour_of(now_s + CREDENTIAL_S_MAX) + 1):
             if await self._sweep_hour(hour, now_s):
                 waiting = min(waiting, hour)
-        if begun is None or waiting > begun:
+        if waiting > first:
             await self._sweeps.advance(waiting)
 
     async def _sweep_hour(self, hour: int, now_s: int) -> bool:
@@ -107,7 +112,12 @@ class GrantSweep:
             elif entry.last and entry.hour > hour_of(now_s):
                 return True
             else:
-                settled = await self._look(grant, upto, now_s, everything=entry.last)
+                over = entry.last or now_s >= entry.ends_at + ENDED_AFTER_S
+                counted = await self._usage.counted(grant) if over else None
+                settled, landed_bytes = await self._look(grant, upto, now_s, everything=entry.last)
+                if counted is not None and not await self._usage.settle(grant, counted, landed_bytes):
+                    # Permits were given out meanwhile: the next round sees how it went on.
+                    return True
                 after = next_entry(entry, settled, now_s)
                 if after is None and not settled:
                     self._give_up(grant)
@@ -135,12 +145,14 @@ class GrantSweep:
         get_logger().error("grant-given-up", library=grant.library, grant=grant.id)
         self._measures.sweep_grants.labels("given-up").inc()
 
-    async def _look(self, grant: GrantRecord, upto: int, now_s: int, *, everything: bool) -> bool:
-        """Whether all that landed under the grant is settled. ``everything``: also what was settled before."""
+    async def _look(self, grant: GrantRecord, upto: int, now_s: int, *, everything: bool) -> tuple[bool, int]:
+        """Whether all that landed under the grant is settled, and how many bytes did. ``everything``: also what was
+        settled before."""
         self._measures.sweep_grants.labels("looked").inc()
         unsettled: list[int] = []
-        news = False
+        landed_bytes, news = 0, False
         async for listed in in_batches(self._objects.list_objects(grant.prefix)):
+            landed_bytes += sum(one.size_bytes for one in listed)
             # Of a multipart upload S3 tells when it was begun, which says nothing about when it landed.
             fresh = [one for one in listed if everything or one.last_modified >= upto or is_large(one)]
             unsettled += [one.last_modified for one in await self._heal(grant, fresh, now_s)]
@@ -148,7 +160,7 @@ class GrantSweep:
         settled_upto = min([now_s - CLOCKS_DIFFER_S, *unsettled])
         if news and settled_upto > upto:
             await self._sweeps.remember(grant.id, settled_upto)
-        return not unsettled
+        return not unsettled, landed_bytes
 
     async def _heal(self, grant: GrantRecord, listed: Sequence[ListedObject], now_s: int) -> list[ListedObject]:
         """Those that nothing has become of yet; what is old enough of them is sent to the committer."""

@@ -2,7 +2,7 @@
 
 Rows in the table ``directory``::
 
-    pk = grant#{grant}        sk = grant     body (packed GrantRecord), expires_at
+    pk = grant#{grant}        sk = grant     body (packed GrantRecord), ends_at, counted (see ``usage``), expires_at
     pk = grants#{hour}        sk = {grant}   ends_at, expires_at; last (the index)
 
 The index holds what the sweep has still to look at, by the Unix hour in which to: whoever issues a credential puts a
@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from syncline.domain.errors import ConditionFailed
-from syncline.ports.tables import Delete, Equals, Key, Put, Row, Table, Tables
+from syncline.ports.tables import Delete, Equals, Key, Put, Row, Table, Tables, Update
 from syncline.store.codec import number, pack, unpack
 
 GRANT_KEPT_S = 30 * 24 * 3600
@@ -68,18 +68,15 @@ class Grants:
         self._tables = tables
 
     async def open(self, grant: GrantRecord) -> None:
-        """Store a grant, or its newer state (a later ``expires_at``). Repeating is harmless."""
-        key = _key(grant.id)
-        row: Row = {"pk": key.pk, "sk": key.sk, "body": pack(grant), "expires_at": _gone_at(grant.expires_at)}
-        entry = Entry(hour_of(grant.expires_at), grant.id, grant.expires_at, last=False)
-        await self._tables.put_many(Table.DIRECTORY, [row, _entry_row(entry)])
+        """Store a grant, or its newer state (a later ``expires_at``), that permits no bytes. Repeating is harmless."""
+        await self._tables.transact(opening(grant, 0))
 
     async def get(self, grant: str) -> GrantRecord | None:
         return (await self.many([grant])).get(grant)
 
     async def many(self, grants: Sequence[str]) -> dict[str, GrantRecord]:
         """Those of many grants that exist, in batches."""
-        keys = {_key(grant): grant for grant in grants}
+        keys = {grant_key(grant): grant for grant in grants}
         rows = await self._tables.get_many(Table.DIRECTORY, list(keys)) if keys else {}
         return {keys[key]: unpack(GrantRecord, row["body"]) for key, row in rows.items()}
 
@@ -109,8 +106,18 @@ class Grants:
             await self._tables.write(Delete(Table.DIRECTORY, key, Equals({"ends_at": entry.ends_at})))
 
 
-def _key(grant: str) -> Key:
+def grant_key(grant: str) -> Key:
     return Key(f"grant#{grant}", "grant")
+
+
+def opening(grant: GrantRecord, permitted_bytes: int) -> list[Put | Update]:
+    """What stores a grant, or its newer state, under which so many bytes more are permitted, for one transaction."""
+    state: Row = {"body": pack(grant), "ends_at": grant.expires_at, "expires_at": _gone_at(grant.expires_at)}
+    entry = Entry(hour_of(grant.expires_at), grant.id, grant.expires_at, last=False)
+    return [
+        Update(Table.DIRECTORY, grant_key(grant.id), set=state, add={"counted": permitted_bytes}),
+        Put(Table.DIRECTORY, _entry_row(entry)),
+    ]
 
 
 def _index(hour: int) -> str:

@@ -186,7 +186,7 @@ def test_policies_fit_the_limit_of_iam(definition):
     ("service", "table", "keys"),
     [
         ("gateway", "journal", ["head#*"]),
-        ("metadata", "directory", ["grants#*", "sweep#*"]),
+        ("metadata", "directory", ["grant#*", "grants#*", "sweep#*", "usage#*"]),
         ("syncer", "directory", ["device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*"]),
         ("notifier", "directory", ["follow*", "checkpoint#*"]),
     ],

@@ -1,0 +1,162 @@
+"""Usage: how many bytes each library holds in the bucket, and how many it may.
+
+Rows in the table ``directory``::
+
+    pk = usage#{library}   sk = usage   bytes; quota_bytes where the library has a quota of its own
+    pk = quota#{account}   sk = quota   quota_bytes where the account has a quota of its own
+    pk = grant#{grant}     sk = grant   counted: the part of ``bytes`` that stands for this grant (see ``grants``)
+
+``bytes`` is always the sum of ``counted`` over the library's grants, less what was freed since. Permits are counted
+before they are given out, and once no credential of a grant is alive, the sweep sets ``counted`` to the size of what
+lies under the grant's prefix: orphans stay counted, what never landed does not. Both numbers move in one transaction,
+so a crash between any two steps leaves nothing counted that is not settled later, and an append has nothing to count.
+Copies name bytes that are there already and count nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from syncline.domain.errors import ConditionFailed
+from syncline.domain.rights import Role
+from syncline.ports.objects import ObjectStore
+from syncline.ports.tables import Below, Equals, Key, Put, Row, Table, Tables, Update
+from syncline.store.codec import number
+from syncline.store.grants import GrantRecord, grant_key, opening
+
+NO_QUOTA = 0
+LIBRARIES_COUNTED_MAX = 10_000
+
+
+class Quotas(msgspec.Struct, frozen=True):
+    """What a library and an account may hold where nothing else was set for them, in bytes. 0: no limit."""
+
+    library_bytes: int = NO_QUOTA
+    account_bytes: int = NO_QUOTA
+
+
+class LibraryUsage(msgspec.Struct, frozen=True):
+    """``bytes``: landed or permitted. ``quota_bytes``: the library's own quota, None when it has none of its own."""
+
+    bytes: int = 0
+    quota_bytes: int | None = None
+
+    def quota(self, quotas: Quotas) -> int:
+        """The quota that holds, 0 for none."""
+        return quotas.library_bytes if self.quota_bytes is None else self.quota_bytes
+
+
+class Usage:
+    """Counts bytes. All reads see every earlier write."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def of_library(self, library: str) -> LibraryUsage:
+        return _usage(await self._tables.get(Table.DIRECTORY, usage_key(library)))
+
+    async def of_libraries(self, libraries: Sequence[str]) -> Mapping[str, LibraryUsage]:
+        keys = {library: usage_key(library) for library in libraries}
+        rows = await self._tables.get_many(Table.DIRECTORY, list(keys.values())) if keys else {}
+        return {library: _usage(rows.get(key)) for library, key in keys.items()}
+
+    async def of_account(self, account: str) -> Mapping[str, LibraryUsage]:
+        """The usage of each library that the account owns by itself: one query and batched reads."""
+        rows = self._tables.query(
+            Table.DIRECTORY, f"account#{account}", first="library#", last="library#~", limit=LIBRARIES_COUNTED_MAX
+        )
+        owned = [str(row["sk"]).partition("#")[2] async for row in rows if row["role"] == Role.OWNER.value]
+        return await self.of_libraries(owned)
+
+    async def account_quota(self, account: str) -> int | None:
+        """The account's own quota; None when it has none of its own."""
+        row = await self._tables.get(Table.DIRECTORY, _quota_key(account))
+        return None if row is None else number(row, "quota_bytes")
+
+    async def set_library_quota(self, library: str, quota_bytes: int) -> None:
+        """Give a library a quota of its own; 0 lifts every limit."""
+        await self._tables.write(Update(Table.DIRECTORY, usage_key(library), set={"quota_bytes": quota_bytes}))
+
+    async def set_account_quota(self, account: str, quota_bytes: int) -> None:
+        key = _quota_key(account)
+        await self._tables.write(Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, "quota_bytes": quota_bytes}))
+
+    # -- counting ---------------------------------------------------------------------------------------------------
+
+    async def open(self, grant: GrantRecord, asked_bytes: int, *, quota_bytes: int = NO_QUOTA) -> bool:
+        """Store a grant, or its newer state, and count what is permitted under it; False when there is no room.
+
+        Whoever repeats it after ``Temporary`` may count twice, until the grant is settled.
+        """
+        if quota_bytes and asked_bytes > quota_bytes:
+            return False
+        room = Below("bytes", quota_bytes - asked_bytes + 1) if quota_bytes and asked_bytes else None
+        counting = Update(Table.DIRECTORY, usage_key(grant.library), add={"bytes": asked_bytes}, when=room)
+        # Nothing to count leaves the library's one row alone.
+        counts = [counting] if asked_bytes else []
+        try:
+            await self._tables.transact([*counts, *opening(grant, asked_bytes)])
+        except ConditionFailed:
+            return False
+        return True
+
+    async def counted(self, grant: GrantRecord) -> int | None:
+        """What a grant counts for, to be read before its prefix is listed. None where there is nothing to settle:
+        a newer credential continues it, or it is from before anything was counted."""
+        row = await self._tables.get(Table.DIRECTORY, grant_key(grant.id))
+        if row is None or "counted" not in row or number(row, "ends_at") != grant.expires_at:
+            return None
+        return number(row, "counted")
+
+    async def settle(self, grant: GrantRecord, counted_bytes: int, landed_bytes: int) -> bool:
+        """Count for a grant what landed under it; False when more was permitted since ``counted``: settle later."""
+        if landed_bytes == counted_bytes:
+            return True
+        still = Equals({"counted": counted_bytes, "ends_at": grant.expires_at})
+        own = Update(Table.DIRECTORY, grant_key(grant.id), set={"counted": landed_bytes}, when=still)
+        added = {"bytes": landed_bytes - counted_bytes}
+        try:
+            await self._tables.transact([own, Update(Table.DIRECTORY, usage_key(grant.library), add=added)])
+        except ConditionFailed:
+            return False
+        return True
+
+    def freed(self, library: str, size_bytes: int) -> Update:
+        """What counts bytes as gone, for the transaction that remembers that they were removed from the bucket.
+
+        Only for objects of grants that are done: a grant still to be settled would count them as gone again.
+        """
+        return Update(Table.DIRECTORY, usage_key(library), add={"bytes": -size_bytes})
+
+    async def recount(self, library: str, objects: ObjectStore) -> int:
+        """Set the count to what lies in the bucket now; the bytes. For a library that is at rest: no grant is open.
+
+        Raises ``ConditionFailed`` when something was counted meanwhile.
+        """
+        key = usage_key(library)
+        row = await self._tables.get(Table.DIRECTORY, key)
+        found = 0
+        for room in ("objects", "direct"):
+            async for listed in objects.list_objects(f"{room}/{library}/"):
+                found += listed.size_bytes
+        before = _usage(row).bytes
+        when = Equals({"bytes": before}) if row is not None and "bytes" in row else Below("bytes", 1)
+        await self._tables.write(Update(Table.DIRECTORY, key, set={"bytes": found}, when=when))
+        return found
+
+
+def usage_key(library: str) -> Key:
+    return Key(f"usage#{library}", "usage")
+
+
+def _quota_key(account: str) -> Key:
+    return Key(f"quota#{account}", "quota")
+
+
+def _usage(row: Row | None) -> LibraryUsage:
+    if row is None:
+        return LibraryUsage()
+    own = number(row, "quota_bytes") if "quota_bytes" in row else None
+    return LibraryUsage(number(row, "bytes") if "bytes" in row else 0, own)
