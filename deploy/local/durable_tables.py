@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
@@ -128,7 +129,14 @@ class DurableTables:
 
     def _keep_short(self) -> None:
         if self._log.is_long and (self._rebasing is None or self._rebasing.done()):
-            self._rebasing = asyncio.create_task(self.rebase())
+            self._rebasing = asyncio.create_task(self._rebase_if_there_is_room())
+
+    async def _rebase_if_there_is_room(self) -> None:
+        try:
+            await self.rebase()
+        except OSError as error:
+            # Nothing is lost: the logs go on, and the next base is tried when the newest of them is long.
+            print(f"WARNING The tables' log could not be shortened: {error}", file=sys.stderr, flush=True)
 
     # -- what is
 
