@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from aiohttp import web
 
 from services.gateway.files import Files, live_node
@@ -16,13 +17,16 @@ from syncline.domain.capabilities import (
     open_capability,
 )
 from syncline.domain.errors import Refused
+from syncline.domain.nodes import Node
 from syncline.ports.clock import Clock
-from syncline.serving.auth import Access
+from syncline.serving.auth import Access, no_such_library
 from syncline.serving.bodies import read_bytes
 from syncline.serving.problems import PROBLEMS
 from syncline.serving.routes import Call, Nothing
 from syncline.store.directory import Directory
 from syncline.store.follows import Follows
+from syncline.store.outsiders import Outsiders, State
+from syncline.store.snapshot import Snapshot
 from syncline.store.tree import TreeReader
 
 FORM_BYTES_MAX = 4_096
@@ -33,6 +37,7 @@ class Links:
         self,
         directory: Directory,
         follows: Follows,
+        outsiders: Outsiders,
         tree: TreeReader,
         files: Files,
         access: Access,
@@ -41,6 +46,7 @@ class Links:
     ) -> None:
         self._directory = directory
         self._follows = follows
+        self._outsiders = outsiders
         self._tree = tree
         self._files = files
         self._access = access
@@ -64,6 +70,7 @@ class Links:
         except Refused as error:
             return _refusal(error)
         await self._follows.drop_all(capability.account, capability.library)
+        await self._leave(capability)
         name = await self._library_name(capability.library)
         return page("No more mail", f"You get no more mail about “{name}”. Follow it again to change that.")
 
@@ -73,9 +80,13 @@ class Links:
             if not isinstance(capability, FileCapability):
                 raise _bad_link()
             # A link outlives nobody's rights.
-            await self._access.require_read(capability.library, capability.account)
+            outside = await self._outside(capability)
+            if not outside:
+                await self._access.require_read(capability.library, capability.account)
             snapshot = await self._tree.at_head(capability.library)
             node = await live_node(snapshot, capability.node)
+            if outside and not await self._follows_it(capability.account, snapshot, node):
+                raise no_such_library()
             return await self._files.redirect(node)
         except Refused as error:
             return _refusal(error)
@@ -86,6 +97,24 @@ class Links:
         if kind is None:
             raise Refused("not-found", "There is no problem of this name.", status=404)
         return page(kind.title, kind.meaning, f"HTTP status {kind.status}, type {slug}.")
+
+    async def _outside(self, capability: FileCapability) -> bool:
+        """Whether the link was sent to an outside follower, and the library lets such links open files."""
+        record = await self._outsiders.get(capability.library, capability.account)
+        if record is None or not record.hears(self._clock.now_ms() // 1000):
+            return False
+        return (await self._outsiders.rules(capability.library)).links
+
+    async def _follows_it(self, follower: str, snapshot: Snapshot, node: Node) -> bool:
+        """Whether the node is one that a follower follows, or below one."""
+        follows = await self._follows.of_account(follower)
+        above = await snapshot.ancestors(node)
+        return not {node.id, *(folder.id for folder in above)}.isdisjoint(follow.node for follow in follows)
+
+    async def _leave(self, capability: UnsubscribeCapability) -> None:
+        record = await self._outsiders.get(capability.library, capability.account)
+        if record is not None:
+            await self._outsiders.put(msgspec.structs.replace(record, state=State.LEFT))
 
     def _open(self, token: str) -> Capability:
         return open_capability(token, self._link_keys, now_s=self._clock.now_ms() // 1000)

@@ -40,6 +40,7 @@ _IN_PATH = {
     "device": "The device's id.",
     "group": "The group's id.",
     "invitation": "The invitation's id.",
+    "follower": "The outside follower's id.",
     "token": "The token in the link.",
     "slug": "The last part of the problem's type.",
 }
@@ -84,7 +85,7 @@ def _operation(route: Route[Any, Any]) -> Document:
         "security": [{"token": []}] if route.signed_in else [],
     }
     if route.has_body:
-        operation["requestBody"] = {"required": True, "content": _content(route.body)}
+        operation["requestBody"] = {"required": not route.body_optional, "content": _content(route.body)}
     return operation
 
 

@@ -34,6 +34,12 @@ def write_invitation(language: Language, *, who: str, what: str, link: str, ends
     )
 
 
+def write_follow(language: Language, *, who: str, what: str, link: str, ends_at_ms: int) -> AccountLetter:
+    """Asks an outside address whether it wants mail (double opt-in): nothing else is sent there before."""
+    who, date = harmless(who) or language.say("somebody"), language.date(ends_at_ms)
+    return _write(language, Letter.FOLLOW, link=link, who=who, what=harmless(what), date=date)
+
+
 def write_reset(language: Language, *, email: str, link: str) -> AccountLetter:
     return _write(language, Letter.PASSWORD_RESET, link=link, email=harmless(email))
 

@@ -13,6 +13,7 @@ from services.notifier.languages import language
 from services.notifier.letters_accounts import (
     AccountLetter,
     write_address,
+    write_follow,
     write_invitation,
     write_notice,
     write_reset,
@@ -21,6 +22,7 @@ from services.notifier.rendering import Renderer
 from syncline.domain.capabilities import (
     AddressCapability,
     Capability,
+    FollowCapability,
     InvitationCapability,
     ResetCapability,
     SigningKey,
@@ -40,14 +42,20 @@ from syncline.serving.metrics import Metrics
 from syncline.store.addresses import AddressChanges
 from syncline.store.directory import Directory
 from syncline.store.invitations import Invitations
+from syncline.store.journal import Journal
+from syncline.store.outsiders import Outsiders
 from syncline.store.suppressions import Suppressions
+from syncline.store.tree import TreeReader
+from syncline.store.views import Views
 
 PER_ADDRESS_AND_HOUR_MAX = 10
 """Letters of a kind that others can have sent to an address. Counted in the table: it holds without the cache too."""
 HOUR_S = 3600
 SENT_KEPT_S = 15 * 24 * 3600
 """Longer than a message can wait on the queue."""
-_ASKED_FOR = frozenset({Letter.INVITATION, Letter.PASSWORD_RESET, Letter.ADDRESS_NEW, Letter.ADDRESS_OLD})
+_ASKED_FOR = frozenset(
+    {Letter.INVITATION, Letter.PASSWORD_RESET, Letter.ADDRESS_NEW, Letter.ADDRESS_OLD, Letter.FOLLOW}
+)
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -76,6 +84,8 @@ class Posting:
         self._directory = Directory(tables)
         self._invitations = Invitations(tables)
         self._changes = AddressChanges(tables)
+        self._outsiders = Outsiders(tables)
+        self._trees = TreeReader(Journal(tables), Views(tables))
         self._suppressions = Suppressions(tables, clock)
         self._mailer = mailer
         self._renderer = renderer
@@ -91,6 +101,7 @@ class Posting:
             Letter.PASSWORD_CHANGED: self._notice,
             Letter.ADDRESS_CHANGED: self._notice,
             Letter.ACCOUNT_REMOVED: self._notice,
+            Letter.FOLLOW: self._follow,
         }
 
     async def post(self, wanted: SendLetter) -> str:
@@ -183,6 +194,24 @@ class Posting:
             link=self._link("address", AddressCapability(change.account, change.id, new, change.ends_at)),
         )
         return Written(change.new if new else change.old, letter)
+
+    async def _follow(self, wanted: SendLetter) -> Written | None:
+        library, node = wanted.about.get("library", ""), wanted.about.get("node", "")
+        record = await self._outsiders.get(library, wanted.about.get("follower", ""))
+        named = await self._directory.library(library)
+        if record is None or named is None:
+            return None
+        inviter = await self._directory.account(record.invited_by)
+        found = None if node == library else await (await self._trees.at_head(library)).node(node)
+        letter = write_follow(
+            language(wanted.language),
+            who=inviter.name if inviter is not None else "",
+            # Of the path, the name alone: the folders above it are none of an outsider's business.
+            what=named.name if found is None else found.name,
+            link=self._link("confirm", FollowCapability(record.id, library, node, wanted.not_after)),
+            ends_at_ms=wanted.not_after * 1000,
+        )
+        return Written(record.email, letter)
 
     async def _notice(self, wanted: SendLetter) -> Written | None:
         letter = write_notice(language(wanted.language), Letter(wanted.kind), email=wanted.to)

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from services.notifier.confirming import ConfirmLetter
 from services.notifier.letters import Letter
 from services.notifier.letters_accounts import AccountLetter
 from syncline.domain.digests import harmless
@@ -89,18 +88,6 @@ class Renderer:
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(self.text(letter))
         message.add_alternative(self.html(letter), subtype="html")
-        return message
-
-    def confirmation(self, letter: ConfirmLetter, *, to: str, name: str, now_ms: int) -> EmailMessage:
-        """The mail that asks an outside address whether it wants any; ``name`` names it in its Message-ID.
-
-        Raises ``Refused("mail-rejected")`` for an address that no mail can be sent to.
-        """
-        message = self._addressed("", to, letter.subject, now_ms)
-        message["Message-ID"] = f"<{name}@{self._sender.domain}>"
-        message.set_content(self._templates.get_template("confirm.txt.j2").render(letter=letter))
-        html = self._templates.get_template("confirm.html.j2").render(letter=letter)
-        message.add_alternative(html, subtype="html")
         return message
 
     def about_account(self, letter: AccountLetter, *, to: str, name: str, now_ms: int) -> EmailMessage:

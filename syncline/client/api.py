@@ -12,6 +12,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from syncline.client.governing import GoverningApi
 from syncline.client.http import TokenStore, Transport, saved_session
 from syncline.domain.errors import Refused, Temporary
 from syncline.messages import api as m
@@ -29,6 +30,7 @@ class Api:
         self._transport = transport or Transport(server, tokens)
         self._tokens = tokens
         self._call = self._transport.call
+        self.governing = GoverningApi(self._transport)
 
     @property
     def server(self) -> str:
@@ -52,8 +54,9 @@ class Api:
 
     # -- accounts and devices
 
-    async def sign_up(self, email: str, password: str, name: str) -> m.Account:
-        body = m.NewAccount(email=email, password=password, name=name)
+    async def sign_up(self, email: str, password: str, name: str, *, invitation: str = "") -> m.Account:
+        """``invitation`` is the token of the link in an invitation."""
+        body = m.NewAccount(email=email, password=password, name=name, invitation=invitation)
         return await self._call("POST", "/v1/accounts", m.Account, body=body, open_to_all=True, repeatable=False)
 
     async def sign_in(self, email: str, password: str, device_name: str) -> m.Session:
@@ -86,6 +89,10 @@ class Api:
 
     async def members(self, library: str) -> list[m.Member]:
         return (await self._call("GET", f"/v1/libraries/{library}/members", m.Members)).members
+
+    async def sharing(self, library: str) -> m.Members:
+        """The members, those through groups too, and the groups."""
+        return await self._call("GET", f"/v1/libraries/{library}/members", m.Members)
 
     async def set_member(self, library: str, member: m.NewMember) -> m.Member:
         """Adds a member or gives it another role."""
@@ -198,8 +205,29 @@ class Api:
     async def follows(self) -> list[m.Follow]:
         return (await self._call("GET", "/v1/follows", m.Follows)).follows
 
-    async def follow(self, library: str, node: str) -> m.Follow:
-        return await self._call("PUT", f"/v1/libraries/{library}/follows/{node}", m.Follow)
+    async def follow(self, library: str, node: str, terms: m.MailTerms | None = None) -> m.Follow:
+        return await self._call("PUT", f"/v1/libraries/{library}/follows/{node}", m.Follow, body=terms or m.MailTerms())
 
     async def unfollow(self, library: str, node: str) -> None:
         await self._call("DELETE", f"/v1/libraries/{library}/follows/{node}", type(None))
+
+    async def mail_settings(self) -> m.MailSettings:
+        return await self._call("GET", "/v1/me/mail", m.MailSettings)
+
+    async def prefer_mail(self, preferences: m.MailPreferences) -> m.MailSettings:
+        return await self._call("PUT", "/v1/me/mail", m.MailSettings, body=preferences)
+
+    async def lift_mail(self) -> m.MailSettings:
+        return await self._call("POST", "/v1/me/mail/lift", m.MailSettings)
+
+    async def outside_followers(self, library: str) -> m.OutsideFollowers:
+        return await self._call("GET", f"/v1/libraries/{library}/followers", m.OutsideFollowers)
+
+    async def invite_follower(self, library: str, invited: m.NewOutsideFollower) -> m.OutsideFollower:
+        return await self._call("POST", f"/v1/libraries/{library}/followers", m.OutsideFollower, body=invited)
+
+    async def remove_follower(self, library: str, follower: str) -> None:
+        await self._call("DELETE", f"/v1/libraries/{library}/followers/{follower}", type(None))
+
+    async def set_outside_rules(self, library: str, rules: m.OutsideRules) -> m.OutsideRules:
+        return await self._call("PUT", f"/v1/libraries/{library}/outside", m.OutsideRules, body=rules)

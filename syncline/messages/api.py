@@ -6,15 +6,17 @@ Unknown members are ignored on both sides, so either may be newer. The OpenAPI d
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from syncline.domain.commands import MAX_REQUESTS
 from syncline.domain.commits import Effect, Status
+from syncline.domain.digests import Happened
 from syncline.domain.ids import ID_LENGTH
 from syncline.domain.nodes import Kind
+from syncline.domain.preferences import Every
 from syncline.domain.rights import Role
 
 Id = Annotated[str, Meta(min_length=ID_LENGTH, max_length=ID_LENGTH, pattern="^[a-z2-7]+$")]
@@ -22,6 +24,7 @@ IdOrEmpty = Annotated[str, Meta(max_length=ID_LENGTH, pattern="^[a-z2-7]*$")]
 Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 Password = Annotated[str, Meta(min_length=8, max_length=1024)]
 Title = Annotated[str, Meta(min_length=1, max_length=255)]
+Language = Literal["en", "de"]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Token = Annotated[str, Meta(max_length=512)]
 Checksum = Annotated[str, Meta(min_length=44, max_length=50)]
@@ -557,16 +560,92 @@ class CompareAnswer(Struct, kw_only=True):
 # -- following ------------------------------------------------------------------------------------------------------
 
 
+class MailTerms(Struct, kw_only=True):
+    """How often and of what mail is wanted; null is not said. ``window``: ``immediate``, ``hourly``, or ``daily`` at
+    ``hour`` (0 to 23) in the time zone ``zone`` (IANA, as Europe/Berlin)."""
+
+    window: Every | None = None
+    hour: Annotated[int, Meta(ge=0, le=23)] | None = None
+    zone: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    kinds: Annotated[list[Happened], Meta(min_length=1, max_length=16)] | None = None
+
+
+class Suppressed(Struct, kw_only=True):
+    """Nothing is sent to this address any more: mail to it came back, or was called spam. The owner can lift that."""
+
+    address: str
+    reason: str
+    since_ms: int
+
+
 class Follow(Struct, kw_only=True):
-    """One followed library, folder or file (``node``; the library's id is its root)."""
+    """One followed library, folder or file (``node``; the library's id is its root).
+
+    ``said``: the terms of this follow; ``terms``: those that hold, with what the account's preferences add.
+    """
 
     library: str
     node: str
     path: str = ""
+    said: MailTerms
+    terms: MailTerms
 
 
-class Follows(Struct, kw_only=True):
+class Follows(Struct, kw_only=True, omit_defaults=True):
+    """``suppressed``: there is no mail at all, and why."""
+
     follows: list[Follow]
+    suppressed: Suppressed | None = None
+
+
+class MailPreferences(MailTerms, kw_only=True):
+    """What an account wants where a follow says nothing; null is the default. ``language``: ``en``, ``de``."""
+
+    language: Language | None = None
+
+
+class MailSettings(Struct, kw_only=True, omit_defaults=True):
+    """Mail to the asker: ``said`` as it was put, ``terms`` with the defaults filled in."""
+
+    address: str
+    said: MailPreferences
+    terms: MailPreferences
+    suppressed: Suppressed | None = None
+
+
+class NewOutsideFollower(MailTerms, kw_only=True):
+    """Invite someone without an account to follow ``node``; they are asked first. ``language``: the asker's."""
+
+    email: Email
+    node: Id
+    language: Language | None = None
+
+
+class OutsideFollower(Struct, kw_only=True, omit_defaults=True):
+    """``state``: ``invited`` (asked, no mail yet), ``confirmed`` (until ``ends_at``), ``left`` (wants no mail).
+
+    ``nodes``: what they follow; while invited, what they were asked about.
+    """
+
+    id: str
+    email: str
+    state: str
+    nodes: list[str]
+    invited_by: str
+    invited_at_ms: int
+    ends_at: int = 0
+    suppressed: Suppressed | None = None
+
+
+class OutsideRules(Struct, kw_only=True):
+    """``links``: links in mail to outside followers open files. Without it they read names, not content."""
+
+    links: bool
+
+
+class OutsideFollowers(Struct, kw_only=True):
+    followers: list[OutsideFollower]
+    rules: OutsideRules
 
 
 def json_schema_components() -> tuple[dict[str, object], dict[str, object]]:

@@ -29,6 +29,7 @@ class Letter(StrEnum):
     ADDRESS_NEW = "address-new"  # account, change
     ADDRESS_CHANGED = "address-changed"  # to (the old address)
     ACCOUNT_REMOVED = "account-removed"  # to
+    FOLLOW = "follow"  # library, follower, node: an outside follower is asked whether to get mail
 
 
 class SendLetter(msgspec.Struct, frozen=True, array_like=True):

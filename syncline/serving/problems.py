@@ -294,6 +294,37 @@ PROBLEMS: dict[str, ProblemKind] = {
         "Quota exceeded",
         "The library has no room for this upload.",
     ),
+    # -- mail
+    "bad-zone": ProblemKind(
+        422,
+        "No such time zone",
+        "Time zones are named as in the IANA database: Europe/Berlin, America/New_York, UTC.",
+    ),
+    "already-member": ProblemKind(
+        409,
+        "A member already",
+        "Members of a library follow it by themselves, with their own account.",
+    ),
+    "invitation-declined": ProblemKind(
+        409,
+        "Invitation declined",
+        "This person ended mail about the library, and is not asked again for a month.",
+    ),
+    "too-many-followers": ProblemKind(
+        409,
+        "Too many outside followers",
+        "Remove some, or make people members.",
+    ),
+    "no-such-follower": ProblemKind(
+        404,
+        "No such follower",
+        "Nobody outside follows this library under this id.",
+    ),
+    "lifted-too-often": ProblemKind(
+        409,
+        "Lifted too often",
+        "Mail to this address came back each time it was tried again. Whoever runs the server can look into it.",
+    ),
     # -- links in mail
     "bad-link": ProblemKind(
         404,

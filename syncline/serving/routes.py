@@ -41,6 +41,7 @@ class Route(Generic[B, A]):
 
     ``summary`` is one line. ``problems`` are the slugs of this route beyond those that any request may meet.
     ``also`` are further statuses with what they mean. ``signed_in`` false: anybody may ask.
+    ``body_optional``: a request without a body means the body with nothing in it.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Route(Generic[B, A]):
     headers: tuple[tuple[str, str], ...] = ()
     signed_in: bool = True
     body_bytes_max: int = BODY_BYTES_MAX
+    body_optional: bool = False
     service: str = "gateway"
 
     @property
@@ -151,7 +153,7 @@ def bind(route: Route[B, A], handler: Callable[[Call, B], Awaitable[A | web.Stre
 
 
 async def _body_of(request: web.Request, route: Route[B, A]) -> B:
-    if route.has_body:
+    if route.has_body and (request.body_exists or not route.body_optional):
         return await read_body(request, route.body, bytes_max=route.body_bytes_max)
     return route.body()
 

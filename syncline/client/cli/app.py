@@ -31,9 +31,14 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "login": Entry("accounts", "Sign in on this device."),
         "logout": Entry("accounts", "Sign this device out."),
         "whoami": Entry("accounts", "Show who is signed in, where, on which device."),
+        "devices": Entry("devices", "List the devices you are signed in on, and sign them out."),
+        "password": Entry("password", "Set another password."),
+        "account": Entry("account", "Change the address of your account, or remove it."),
     },
     "Libraries": {
         "library": Entry("libraries", "Create, list and share libraries."),
+        "group": Entry("groups", "Make groups of people, to share libraries with all of them."),
+        "invitations": Entry("invitations", "List, revoke and accept invitations to libraries."),
     },
     "Files in a library": {
         "ls": Entry("browsing", "List a folder of a library, or your libraries."),
@@ -49,6 +54,8 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "follow": Entry("following", "Get mail when something changes."),
         "unfollow": Entry("following", "Get no more mail about it."),
         "follows": Entry("following", "List what you follow."),
+        "mail": Entry("mail", "Say how often and of what you want mail."),
+        "followers": Entry("followers", "Let people without an account follow a library."),
     },
     "Folders kept in sync": {
         "link": Entry("linking", "Keep a library in a folder of this machine."),
@@ -88,7 +95,8 @@ class Contents(click.Group):
 ENVIRONMENT = {
     "SYNCLINE_HOME": "the folder with this client's whole state; another folder is another client",
     "SYNCLINE_SERVER": "the server's address, as --server",
-    "SYNCLINE_PASSWORD": "the password for register and login, asked for when not set",
+    "SYNCLINE_PASSWORD": "the password, asked for when not set",
+    "SYNCLINE_NEW_PASSWORD": "the new one for password reset and password change, asked for when not set",
     "SYNCLINE_DEBUG": "1 shows the traceback of an error",
 }
 

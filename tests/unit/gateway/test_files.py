@@ -157,7 +157,8 @@ async def test_following_and_unfollowing(world: World) -> None:
     await alice.share(library, bob, "viewer")
     result = await alice.put(library, "f", b"0")
     base = f"/v1/libraries/{library}/follows"
-    assert await bob.ask("PUT", f"{base}/{library}") == (200, {"library": library, "node": library, "path": ""})
+    status, followed = await bob.ask("PUT", f"{base}/{library}")
+    assert (status, followed["library"], followed["node"], followed["path"]) == (200, library, library, "")
     assert (await bob.ask("PUT", f"{base}/{result['node']}"))[1]["path"] == "f"
     assert (await bob.ask("PUT", f"{base}/{result['node']}"))[0] == 200
     assert (await bob.ask("PUT", f"{base}/{'z' * 20}"))[0] == 404

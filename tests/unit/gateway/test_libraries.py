@@ -61,6 +61,10 @@ PATHS = [
     ("POST", f"/files/{ABSENT}/versions/{ABSENT}/restore", None),
     ("PUT", f"/follows/{ABSENT}", None),
     ("DELETE", f"/follows/{ABSENT}", None),
+    ("GET", "/followers", None),
+    ("POST", "/followers", {"email": "a@b", "node": ABSENT}),
+    ("DELETE", f"/followers/{ABSENT}", None),
+    ("PUT", "/outside", {"links": True}),
 ]  # fmt: skip
 
 

@@ -244,6 +244,10 @@ _VALID: dict[str, dict[str, Any]] = {
     "NewGroup": {"name": "G"},
     "NewGroupMember": {"email": "alice@example.org"},
     "GroupRole": {"role": "viewer"},
+    "MailTerms": {"window": "daily", "hour": 8, "zone": "Europe/Berlin", "kinds": ["added"]},
+    "MailPreferences": {"window": "hourly", "zone": "UTC", "language": "de"},
+    "NewOutsideFollower": {"email": "eve@example.net", "node": ID, "language": "en", "hour": 8},
+    "OutsideRules": {"links": True},
     "CommitBody": {
         "requests": [
             {"op": "folder", "node": ID, "parent": ID, "name": "n"},

@@ -5,7 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from syncline.domain.capabilities import FollowCapability, open_capability
 from syncline.domain.nodes import Kind
+from syncline.messages.send_letter import SendLetter, encode
+from syncline.ports.queues import Queue
 from syncline.store.outsiders import (
     OUTSIDE_LIFE_S,
     RENEWAL_S,
@@ -15,7 +18,7 @@ from syncline.store.outsiders import (
     State,
     outsider_id,
 )
-from tests.unit.notifier.world import WINDOW_S, World, body_of, rows
+from tests.unit.notifier.world import LINK_KEYS, WINDOW_S, World, body_of, rows
 from tests.unit.writing import Writer
 
 HOUR_S = 3_600
@@ -111,3 +114,27 @@ async def test_it_ends_and_asks_before_whether_to_go_on(scene: Scene) -> None:
     scene.world.clock.advance(RENEWAL_S)
     await scene.plans.add(scene.alice, "c.txt", folder="open")
     assert len(await scene.mails()) == 2
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Yes, send me mail"), ("de", "Ja, schickt mir Mails")])
+async def test_an_invited_address_is_asked_once_with_a_link_that_confirms(
+    scene: Scene, language: str, words: str
+) -> None:
+    await scene.outsiders.put(msgspec.structs.replace(scene.eve, state=State.INVITED))
+    node, ends_at = scene.plans.node_id("open"), scene.world.clock.now_ms() // 1000 + 3600
+    about = {"library": scene.plans.id, "follower": scene.eve.id, "node": node}
+    letter = SendLetter("l" * 20, "follow", "", about, language, ends_at)
+    for _ in range(2):
+        await scene.world.queues.send(Queue.LETTERS, encode(letter))
+    while await scene.notifier.letters.run_once():
+        pass
+    (mail,) = scene.world.mailer.sent
+    assert mail.to == EMAIL
+    text = body_of(mail.message)
+    assert words in text
+    assert "Alice Example" in text
+    assert "open" in str(mail.message["Subject"])
+    assert "secret" not in str(mail.message)
+    (link,) = [line for line in text.splitlines() if line.startswith("https://")]
+    capability = open_capability(link.rpartition("token=")[2], LINK_KEYS, now_s=ends_at - 1)
+    assert capability == FollowCapability(scene.eve.id, scene.plans.id, node, ends_at)

@@ -55,7 +55,7 @@ def test_help_teaches_with_an_example(name: str, tmp_path: Path) -> None:
     assert (said.code, said.err) == (0, "")
     assert "Usage: syncline " + name in said.out
     assert "--json" in said.out
-    if name != "library":
+    if not isinstance(dict(commands())[name], click.Group):
         assert re.search(r"^Examples?:\n  syncline " + name, said.out, re.MULTILINE)
 
 
