@@ -24,6 +24,9 @@ HINTS = {
     "no-such-library": "Run: syncline library list",
     "no-such-account": "They have to register first: syncline register EMAIL --name NAME",
     "not-linked": "Run: syncline link LIBRARY DIR (syncline status lists what is linked)",
+    "invitation-gone": "Ask whoever invited you for another one",
+    "link-used": "Ask for another one: syncline password reset EMAIL",
+    "still-owns": "Run: syncline account remove --hand-to EMAIL --yes",
     "large-removal": "If it is meant: syncline sync DIR --allow-removals",
 }
 """What to do about it, where the message does not say so by itself."""

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 
 import click
 import msgspec
 
 from syncline.client.api import Api
-from syncline.client.cli.calling import SERVER_VARIABLE, Answer, Call, command, run
+from syncline.client.cli.calling import Answer, Call, command, run
 from syncline.client.cli.output import columns
+from syncline.client.cli.passwords import asked_password
+from syncline.client.cli.servers import SERVER_FILE, chosen_server
 from syncline.client.home import SavedSession
 from syncline.domain.errors import Refused, Temporary
 from syncline.messages.api import Session
-
-PASSWORD_VARIABLE = "SYNCLINE_PASSWORD"
-PASSWORD_CHARACTERS_MIN = 8
-SERVER_FILE = "server"
 
 
 @command("register", examples=["syncline register alice@example.org --name Alice --server https://files.example.org"])
 @click.argument("email")
 @click.option("--name", required=True, help="What others see, for example in shared libraries.")
 @click.option("--device-name", default="", help="What this device is called; by default the machine's name.")
-def register(call: Call, email: str, name: str, device_name: str) -> Answer:
+@click.option("--invitation", metavar="TOKEN", default="", help="What follows token= in the link of an invitation.")
+def register(call: Call, email: str, name: str, device_name: str, invitation: str) -> Answer:
     """Create an account and sign in.
 
     The password is asked for, or taken from SYNCLINE_PASSWORD.
     """
-    server = _server(call)
-    password = _password(confirm=True)
-    return run(_register(call, server, email, password, name, device_name))
+    server = chosen_server(call)
+    password = asked_password(confirm=True)
+    return run(_register(call, server, email, password, name, device_name, invitation))
 
 
 @command("login", examples=["syncline login alice@example.org --server https://files.example.org"])
@@ -44,8 +41,8 @@ def login(call: Call, email: str, device_name: str) -> Answer:
 
     The password is asked for, or taken from SYNCLINE_PASSWORD. The server is remembered.
     """
-    server = _server(call)
-    return run(_login(call, server, email, _password(confirm=False), device_name))
+    server = chosen_server(call)
+    return run(_login(call, server, email, asked_password(confirm=False), device_name))
 
 
 @command("logout", examples=["syncline logout"])
@@ -81,10 +78,12 @@ async def whoami(call: Call) -> Answer:
     return Answer(document, columns(rows))
 
 
-async def _register(call: Call, server: str, email: str, password: str, name: str, device_name: str) -> Answer:
+async def _register(
+    call: Call, server: str, email: str, password: str, name: str, device_name: str, invitation: str
+) -> Answer:
     _refuse_another(call, email, server)
     async with Api(server, call.sessions) as api:
-        await api.sign_up(email, password, name)
+        await api.sign_up(email, password, name, invitation=invitation)
     return await _login(call, server, email, password, device_name)
 
 
@@ -145,30 +144,3 @@ def _public(session: Session) -> dict[str, object]:
         "device": session.device,
         "device_name": session.device_name,
     }
-
-
-def _server(call: Call) -> str:
-    """The server asked for, else the one of the last login."""
-    if call.wanted_server:
-        return call.wanted_server
-    remembered = call.home.path / SERVER_FILE
-    if remembered.exists() and (server := remembered.read_text().strip()):
-        return server
-    raise click.UsageError(f"Which server? Say --server URL, or set {SERVER_VARIABLE}.", click.get_current_context())
-
-
-def _password(*, confirm: bool) -> str:
-    """The password from the environment or the terminal; never from the command line, which others can see."""
-    password = os.environ.get(PASSWORD_VARIABLE, "")
-    if not password:
-        try:
-            password = click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True)
-        except click.Abort:
-            if sys.stdin.isatty():
-                raise
-            raise click.UsageError(
-                f"There is no terminal to ask for the password on; set {PASSWORD_VARIABLE}."
-            ) from None
-    if confirm and len(password) < PASSWORD_CHARACTERS_MIN:
-        raise click.UsageError(f"A password needs at least {PASSWORD_CHARACTERS_MIN} characters.")
-    return password

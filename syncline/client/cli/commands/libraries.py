@@ -1,16 +1,19 @@
-"""library create, list, share, unshare, members."""
+"""library create, list, share, unshare, members, transfer."""
 
 from __future__ import annotations
 
 import click
 
+from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command, common_options
+from syncline.client.cli.commands.groups import find_group
 from syncline.client.cli.output import columns, name_text, time_text
 from syncline.client.cli.remote import find_library
 from syncline.domain.errors import Refused
 from syncline.domain.rights import Role
-from syncline.messages.api import NewMember
+from syncline.messages.api import GroupRole, Library, NewMember, Transfer
 
+GROUP = "group:"
 ROLES = [role.value for role in Role]
 
 
@@ -47,34 +50,43 @@ async def list_(call: Call) -> Answer:
     examples=[
         "syncline library share Shared bob@example.org",
         "syncline library share Shared eve@example.org -r viewer",
+        "syncline library share Shared group:Designers",
     ],
 )
 @click.argument("library")
-@click.argument("email")
+@click.argument("who", metavar="EMAIL|group:NAME")
 @click.option("--role", "-r", type=click.Choice(ROLES), default=Role.EDITOR.value, show_default=True)
-async def share(call: Call, library: str, email: str, role: str) -> Answer:
-    """Make someone a member of a library, or give a member another role.
+async def share(call: Call, library: str, who: str, role: str) -> Answer:
+    """Make someone, or a group, a member of a library, or give another role.
 
-    Owners also share and remove members; editors change content; viewers read and follow.
+    Owners also share and remove members; editors change content; viewers read and follow. Someone without an account is
+    invited by mail, where people may register.
     """
     async with call.api() as api:
         found = await find_library(api, library)
-        member = await api.set_member(found.id, NewMember(email=email, role=Role(role)))
+        if who.startswith(GROUP):
+            return await _share_with_group(api, found, who.removeprefix(GROUP), Role(role))
+        member = await api.set_member(found.id, NewMember(email=who, role=Role(role)))
+    if member.invited:
+        text = f"{member.email} has no account yet, and is invited to {name_text(found.name)} by mail."
+        return Answer({"library": found.id, "member": member}, text, chatty=True)
     text = f"{member.name} <{member.email}> is now {member.role.value} of {name_text(found.name)}."
     return Answer({"library": found.id, "member": member}, text, chatty=True)
 
 
 @command("unshare", examples=["syncline library unshare Shared bob@example.org"])
 @click.argument("library")
-@click.argument("email")
+@click.argument("email", metavar="EMAIL|group:NAME")
 async def unshare(call: Call, library: str, email: str) -> Answer:
-    """Take a member out of a library.
+    """Take a member, or a group, out of a library.
 
     They cannot read it any more; what they have fetched already stays with them. To leave a library, name yourself.
     """
     async with call.api() as api:
         found = await find_library(api, library)
-        members = await api.members(found.id)
+        if email.startswith(GROUP):
+            return await _unshare_with_group(api, found, email.removeprefix(GROUP))
+        members = (await api.sharing(found.id)).members
         member = next((m for m in members if m.email.casefold() == email.strip().casefold()), None)
         if member is None:
             detail = f"{email} is not a member of {name_text(found.name)}. Run: syncline library members {found.id}"
@@ -90,10 +102,48 @@ async def members(call: Call, library: str) -> Answer:
     """List the members of a library."""
     async with call.api() as api:
         found = await find_library(api, library)
-        listed = await api.members(found.id)
-    rows = [(one.role.value, one.email, name_text(one.name)) for one in listed]
-    return Answer({"library": found.id, "members": listed}, columns(rows, header=("role", "e-mail", "name")))
+        listed = await api.sharing(found.id)
+    rows = [(one.role.value, f"{GROUP}{name_text(one.name)}", "", "") for one in listed.groups]
+    rows += [
+        (one.role.value, one.email, name_text(one.name), ", ".join(map(name_text, one.groups)))
+        for one in listed.members
+    ]
+    document = {"library": found.id, "members": listed.members, "groups": listed.groups}
+    return Answer(document, columns(rows, header=("role", "e-mail", "name", "through")))
 
 
-for subcommand in (create, list_, share, unshare, members):
+@command("transfer", examples=["syncline library transfer Shared bob@example.org --keep viewer"])
+@click.argument("library")
+@click.argument("email")
+@click.option("--keep", type=click.Choice([*ROLES, "none"]), default=Role.EDITOR.value, show_default=True)
+async def transfer(call: Call, library: str, email: str, keep: str) -> Answer:
+    """Make somebody else an owner of a library, and step back to the role --keep (none: leave it)."""
+    async with call.api() as api:
+        found = await find_library(api, library)
+        kept = None if keep == "none" else Role(keep)
+        member = await api.governing.transfer(found.id, Transfer(email=email, keep=kept))
+    text = f"{name_text(member.name)} <{member.email}> owns {name_text(found.name)} now."
+    return Answer({"library": found.id, "owner": member}, text, chatty=True)
+
+
+async def _share_with_group(api: Api, library: Library, name: str, role: Role) -> Answer:
+    group = await find_group(api, name)
+    shared = await api.governing.share_with_group(library.id, group.id, GroupRole(role=role))
+    text = f"The group {name_text(group.name)} is now {role.value} of {name_text(library.name)}."
+    return Answer({"library": library.id, "group": shared}, text, chatty=True)
+
+
+async def _unshare_with_group(api: Api, library: Library, name: str) -> Answer:
+    # A group that others made is found among those that share the library.
+    groups = (await api.sharing(library.id)).groups
+    found = [one for one in groups if name in (one.group, one.name)]
+    if len(found) != 1:
+        detail = f"{len(found)} groups of this name or id share {name_text(library.name)}."
+        raise Refused("no-such-group", detail, status=404)
+    await api.governing.unshare_with_group(library.id, found[0].group)
+    text = f"The group {name_text(found[0].name)} is no member of {name_text(library.name)} any more."
+    return Answer({"library": library.id, "removed": found[0]}, text, chatty=True)
+
+
+for subcommand in (create, list_, share, unshare, members, transfer):
     library.add_command(subcommand)
