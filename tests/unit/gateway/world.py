@@ -25,6 +25,7 @@ from syncline.domain.errors import NotFound
 from syncline.domain.ids import id_from_bytes
 from syncline.domain.nodes import Location
 from syncline.domain.permits import PermitKey, PermitKeys
+from syncline.domain.registration import Registration
 from syncline.domain.tree import Tree
 from syncline.memory.cache import MemoryCache
 from syncline.memory.counting import CountingObjects, CountingQueues, CountingTables, Counts
@@ -125,7 +126,13 @@ class Decider:
 class World:
     """``counts`` counts what the gateway alone asks of AWS."""
 
-    def __init__(self, *, wait_s: float = 25.0, counts: Counts | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        wait_s: float = 25.0,
+        counts: Counts | None = None,
+        registration: Registration = Registration.OPEN,
+    ) -> None:
         self.clock = OffsetClock()
         self.tables = MemoryTables()
         self.queues = MemoryQueues(self.clock)
@@ -147,6 +154,7 @@ class World:
             ),
             Keys(PERMIT_KEYS, TOKEN_KEYS, LINK_KEYS),
             public_url="http://syncline.test",
+            registration=registration,
             passwords=Passwords(hasher),
             chance=Chance(new_id=self.new_id),
             wait_s=wait_s,
@@ -249,9 +257,13 @@ def checksum(content: bytes) -> str:
 
 @asynccontextmanager
 async def running_world(
-    *, wait_s: float = 25.0, deciding: bool = True, counts: Counts | None = None
+    *,
+    wait_s: float = 25.0,
+    deciding: bool = True,
+    counts: Counts | None = None,
+    registration: Registration = Registration.OPEN,
 ) -> AsyncIterator[World]:
-    world = World(wait_s=wait_s, counts=counts)
+    world = World(wait_s=wait_s, counts=counts, registration=registration)
     deciding_task = asyncio.create_task(world.consumer.run()) if deciding else None
     async with TestClient(TestServer(world.app)) as client:
         world.client = client
