@@ -436,5 +436,5 @@ async def test_everything_is_there_after_stop_and_start(tmp_path):
             await receive_until(syncer, sync, both)
             denied = s3.put_object(Bucket=cloud.bucket, Key="objects/lib-b/x", Body=b"")
             assert await code_of(denied) == "AccessDenied"
-            unreachable = rows.put_item(TableName=cloud.table("directory"), Item=row)
+            unreachable = rows.put_item(TableName=cloud.table("mail"), Item=row)
             assert await code_of(unreachable) == "AccessDeniedException"
