@@ -20,7 +20,7 @@ from syncline.domain.permits import read_prefixes
 from syncline.domain.tree import Tree
 from syncline.ports.objects import ObjectStore
 from syncline.ports.tables import Delete, Key, Row, Table
-from syncline.store.codec import unpack
+from syncline.store.codec import number, unpack
 from syncline.store.journal import Head, Journal
 from syncline.store.rows import (
     FOLDER_BUCKETS,
@@ -28,8 +28,11 @@ from syncline.store.rows import (
     name_and_seq,
     node_in,
     node_partition,
+    record_in,
+    removal_seqs,
     rows_of,
     seq_in,
+    trash_partition,
 )
 from syncline.store.together import together
 from syncline.store.views import Views
@@ -86,6 +89,7 @@ class Checking:
         self._objects = ports.objects
         self._journal = Journal(ports.tables)
         self._views = Views(ports.tables)
+        self._version_partitions: dict[str, None] = {}
         self._mend = mend
         self._heads = heads
 
@@ -96,6 +100,7 @@ class Checking:
             detail = f"The tables have no library {library}. If the bucket has it: syncline-admin rebuild {library}"
             raise Refused("no-such-library", detail, status=404)
         checked, tree = Checked(library, head.seq), Tree(library)
+        self._version_partitions = {}
         try:
             explained = await self._compare(library, head, tree, checked)
         except Broken as error:
@@ -129,6 +134,7 @@ class Checking:
         async for commits in _batches(self._journal.read(library, 0, head.seq)):
             rows = {_key(row): row for commit in commits for row in rows_of(commit)}
             explained.update(rows)
+            self._version_partitions.update(dict.fromkeys(key.pk for key in rows if key.pk.startswith("version#")))
             for commit in commits:
                 tree.apply(commit)
             there = await self._tables.get_many(Table.VIEWS, list(rows))
@@ -145,7 +151,8 @@ class Checking:
     async def _find_unexplained(self, tree: Tree, explained: set[Key], checked: Checked) -> None:
         nodes = [node for node in tree.changed_since(-1) if node.id != tree.library]
         folders = [tree.library, *(node.id for node in nodes if node.kind is Kind.FOLDER)]
-        partitions = [node_partition(tree.library, node.id) for node in nodes]
+        partitions = [trash_partition(tree.library), *self._version_partitions]
+        partitions += [node_partition(tree.library, node.id) for node in nodes]
         partitions += [
             folder_partition(tree.library, folder, bucket) for folder in folders for bucket in range(FOLDER_BUCKETS)
         ]
@@ -242,6 +249,10 @@ def _plain(value: object) -> object:
 def _seq(row: Row) -> int:
     if str(row["pk"]).startswith("folder#"):
         return name_and_seq(row)[1]
+    if str(row["pk"]).startswith("trash#"):
+        return max(removal_seqs(row))
+    if str(row["pk"]).startswith("version#"):
+        return number(row, "seq") if "seq" in row else record_in(row).seq
     state = node_in(row)
     return seq_in(row) or (state.seq if state is not None else 0)
 

@@ -19,6 +19,7 @@ from syncline.admin.ports import Ports
 from syncline.admin.recovering import MayWrite, Recovery, Unrecovered
 from syncline.domain.commits import Commit
 from syncline.domain.errors import ConditionFailed, Refused, Temporary
+from syncline.domain.facts import version_records
 from syncline.domain.nodes import Kind
 from syncline.domain.permits import parse_key, read_prefixes
 from syncline.domain.rights import may_write
@@ -41,6 +42,7 @@ from syncline.store.directory_rows import (
 from syncline.store.incarnations import Incarnations, Lineage, begun_from
 from syncline.store.journal import Head, Journal
 from syncline.store.segments import About, Member
+from syncline.store.usage import Usage
 from syncline.store.views import Views
 
 COMMITS_AT_ONCE = 64
@@ -72,6 +74,8 @@ class Rebuilding:
         self._directory = Directory(ports.tables)
         self._archive = Archive(ports.objects)
         self._incarnations = Incarnations(ports.tables)
+        self._last_ms = 0
+        self._versions: set[str] = set()
 
     async def rebuild(self, library: str, *, yes: bool) -> Rebuilt:
         """Raises ``Refused``: "not-archived", "needs-yes" when the tables have the library; ``Temporary``."""
@@ -90,11 +94,18 @@ class Rebuilding:
         await self._write(tree, self._known(archived, head))
         kept = tree.seq
         await self._views.restart(library, kept)
-        recovery = Recovery(self._ports.objects, self._ports.permit_keys, tree, await self._may_write(newest.about))
+        recovery = Recovery(
+            self._ports.objects,
+            self._ports.permit_keys,
+            tree,
+            await self._may_write(newest.about),
+            after_ms=self._last_ms,
+        )
         await recovery.run()
         removed = await self._remove_leftovers(tree, kept) if lived_before else 0
         await self._write(tree, _each(recovery.commits), applied=True)
         restored = await self._restore_people(newest.about)
+        await self._count_bytes(library)
         incarnation = await self._open(tree, newest, kept)
         return Rebuilt(
             library,
@@ -145,6 +156,8 @@ class Rebuilding:
         async for commit in commits:
             if not applied:
                 tree.apply(commit)
+            self._last_ms = commit.at_ms
+            self._versions.update(version for version, _ in version_records(commit))
             batch.append(commit)
             if len(batch) == COMMITS_AT_ONCE:
                 await self._write_batch(batch)
@@ -169,14 +182,14 @@ class Rebuilding:
         removed = await self._journal.cut(tree.library, kept)
         nodes = tree.changed_since(-1)
         folders = [node.id for node in nodes if node.kind is Kind.FOLDER]
-        versions = [
+        versions = {
             key.permit
             for prefix in read_prefixes(tree.library)
             async for named in self._ports.objects.list_keys(prefix)
             if (key := parse_key(named)) is not None
-        ]
+        }
         leftovers = Leftovers(self._ports.tables, tree.library, kept)
-        return removed + await leftovers.remove(folders, [node.id for node in nodes], versions)
+        return removed + await leftovers.remove(folders, [node.id for node in nodes], versions | self._versions)
 
     async def _restore_people(self, about: About) -> int:
         """Put library, members and accounts back where the tables lack them; how many accounts.
@@ -195,6 +208,13 @@ class Rebuilding:
             found = LibraryRecord(about.library, about.name, about.created_at_ms)
             await self._ports.tables.write(Put(Table.DIRECTORY, row_of(library_key(about.library), found)))
         return restored
+
+    async def _count_bytes(self, library: str) -> None:
+        """Where the count is lost, what lies in the bucket counts."""
+        usage = Usage(self._ports.tables)
+        if not (await usage.of_library(library)).bytes:
+            with contextlib.suppress(ConditionFailed):
+                await usage.recount(library, self._ports.objects)
 
     async def _restore_account(self, member: Member) -> int:
         if not member.email or await self._directory.account(member.account) is not None:

@@ -51,13 +51,19 @@ class Unrecovered(msgspec.Struct, frozen=True):
 
 
 class Recovery:
-    """One library's. ``commits`` are those to append to the journal that ``tree`` was folded from, in order."""
+    """One library's. ``commits`` are those to append to the journal that ``tree`` was folded from, in order.
 
-    def __init__(self, objects: ObjectStore, keys: PermitKeys, tree: Tree, may_write: MayWrite) -> None:
+    ``after_ms`` is when its last commit was made (Unix ms).
+    """
+
+    def __init__(
+        self, objects: ObjectStore, keys: PermitKeys, tree: Tree, may_write: MayWrite, *, after_ms: int
+    ) -> None:
         self._objects = objects
         self._keys = keys
         self._tree = tree
         self._may_write = may_write
+        self._at_ms = after_ms
         self.commits: list[Commit] = []
         self.unrecovered: list[Unrecovered] = []
 
@@ -139,8 +145,9 @@ class Recovery:
             tuple(requests),
         )
         landed = {permit.id: one.location}
-        seq, at_ms = self._tree.seq + 1, one.at_s * 1000
-        decision = decide(self._tree, command, landed, seq=seq, now_ms=at_ms, device_name=DEVICE_NAME)
+        # Commits are in order of time, whenever their bytes landed.
+        seq, self._at_ms = self._tree.seq + 1, max(self._at_ms, one.at_s * 1000)
+        decision = decide(self._tree, command, landed, seq=seq, now_ms=self._at_ms, device_name=DEVICE_NAME)
         result = decision.outcome.results[-1]
         if result.status is Status.REFUSED:
             if result.reason == "no-such-file":

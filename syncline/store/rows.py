@@ -182,6 +182,11 @@ def removal_key(library: str, seq: int, node: str, back_seq: int = 0) -> Key:
     return Key(trash_partition(library), f"{sk}#{digits(back_seq)}" if back_seq else sk)
 
 
+def removal_seqs(row: Row) -> list[int]:
+    """The seqs in the key of a row of the trash: of the removal and, where it counts no more, since when."""
+    return [int(part) for part in str(row["sk"]).split("#")[::2]]
+
+
 def applied_key(library: str) -> Key:
     return Key(f"applied#{library}", "applied")
 

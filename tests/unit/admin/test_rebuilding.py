@@ -10,7 +10,7 @@ import pytest
 from syncline.admin.answers import Exit
 from syncline.admin.app import run
 from syncline.admin.rebuilding import Rebuilding
-from syncline.domain.commands import MakeFolder, Move
+from syncline.domain.commands import CopyVersion, MakeFolder, Move, Remove
 from syncline.domain.errors import Refused, Temporary
 from syncline.domain.permits import seal_permit
 from syncline.domain.rights import Role
@@ -151,10 +151,18 @@ async def test_leftovers_of_the_lost_tail_are_removed(world):
     lost = (await world.tree()).find("a.txt")
     await world.ask(Move(lost.id, (await world.tree()).seq, folder, "elsewhere.txt"))
     await worker.drain()
+    version = lost.version
+    copied = CopyVersion(
+        world.new_id(), version.id, world.new_id(), True, LIBRARY, "copy.txt", "",
+        version.size_bytes, version.checksum, 1, False,
+    )  # fmt: skip
+    await world.ask(copied)
+    await world.ask(Remove((await world.tree()).find("moved.txt").id, (await world.tree()).seq, False))
+    await worker.drain()
     head = await world.journal.head(LIBRARY)
     await world.journal.close(LIBRARY, head)
     rebuilt = await world.rebuild()
-    assert rebuilt.kept == head.seq - 2
+    assert rebuilt.kept == head.seq - 4
     assert rebuilt.leftovers_removed > 0
     await world.whole()
     again = await world.upload("again.txt", b"later")
