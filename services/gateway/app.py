@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from services.gateway import governing, mailing, table
+from services.gateway import governing, mailing, past, table
 from services.gateway.account_pages import AccountPages
 from services.gateway.accounts import Accounts
 from services.gateway.commits import Commits
@@ -17,7 +17,9 @@ from services.gateway.files import Files
 from services.gateway.follows import Following
 from services.gateway.governing import Governing
 from services.gateway.groups import GroupRoom
+from services.gateway.history import History
 from services.gateway.invitations import Inviting
+from services.gateway.keeping import Keeping
 from services.gateway.keys import IdempotencyKeys
 from services.gateway.letters import Letters
 from services.gateway.libraries import Libraries
@@ -25,11 +27,13 @@ from services.gateway.limits import Limits
 from services.gateway.links import Links
 from services.gateway.lockout import Lockout
 from services.gateway.mailing import Mailing
+from services.gateway.moments import Times
 from services.gateway.new_addresses import NewAddresses
 from services.gateway.new_passwords import NewPasswords
 from services.gateway.openapi import as_text, whole_document
 from services.gateway.outside import OutsideFollowing
 from services.gateway.passwords import Passwords
+from services.gateway.past import Past
 from services.gateway.proving import Proving
 from services.gateway.removal import Removal
 from services.gateway.uploads import Uploads
@@ -60,8 +64,11 @@ from syncline.store.journal import Journal
 from syncline.store.lockouts import Lockouts
 from syncline.store.outsiders import Outsiders
 from syncline.store.suppressions import Suppressions
+from syncline.store.moments import Moments
 from syncline.store.tree import TreeReader
+from syncline.store.retentions import Retentions
 from syncline.store.views import Views
+from syncline.store.trash import Trash
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,8 @@ def make_gateway(
     access = Access(directory, journal, ports.cache)
     limits = Limits(ports.cache, ports.clock)
     commands = Commands(journal, ports.queues, ports.objects, ports.cache, ports.clock, wait_s=wait_s)
-    files = Files(tree, ports.objects, access)
+    times = Times(journal, tree)
+    files = Files(times, ports.objects, access)
     passwords, wakes, groups = passwords or Passwords(), Wakes(ports.cache), Groups(ports.tables)
     lockout = Lockout(Lockouts(ports.tables), ports.cache, ports.clock)
     proving = Proving(directory, passwords, lockout)
@@ -211,6 +219,10 @@ def make_gateway(
 
 
 @dataclass(frozen=True)
+        Past(
+            History(Trash(ports.tables), tree, times, Moments(journal), commands, access, chance.new_id),
+            Keeping(Retentions(ports.tables), access),
+        ),
 class _Rooms:
     accounts: Accounts
     libraries: Libraries
@@ -229,6 +241,7 @@ def endpoints(rooms: _Rooms, public_url: str) -> list[Endpoint]:
         bind(table.SIGN_IN, rooms.accounts.sign_in),
         bind(table.REFRESH, rooms.accounts.refresh),
         bind(table.SIGN_OUT, rooms.accounts.sign_out),
+    past: Past
         bind(table.ME, rooms.accounts.me),
         bind(table.CREATE_LIBRARY, rooms.libraries.create),
         bind(table.LIBRARIES, rooms.libraries.all),
@@ -266,6 +279,7 @@ def _openapi(public_url: str) -> Callable[[Call, Nothing], Awaitable[Nothing | w
     text = as_text(whole_document(public_url))
 
     async def answer_document(_call: Call, _body: Nothing) -> web.Response:
+        *past.endpoints(rooms.past),
         return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "max-age=300"})
 
     return answer_document

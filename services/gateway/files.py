@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from services.gateway.moments import Times
 from syncline.domain.commands import MAX_REQUESTS
 from syncline.domain.errors import Refused
 from syncline.domain.facts import VersionRecord
@@ -16,7 +17,6 @@ from syncline.serving.auth import Access
 from syncline.serving.routes import Call, Nothing
 from syncline.serving.states import node_state, version_state
 from syncline.store.snapshot import Snapshot
-from syncline.store.tree import TreeReader
 
 PRESIGNED_S = 300
 CHILDREN_DEFAULT = 200
@@ -24,8 +24,8 @@ VERSIONS_DEFAULT = 50
 
 
 class Files:
-    def __init__(self, tree: TreeReader, objects: ObjectStore, access: Access) -> None:
-        self._tree = tree
+    def __init__(self, times: Times, objects: ObjectStore, access: Access) -> None:
+        self._times = times
         self._objects = objects
         self._access = access
 
@@ -73,6 +73,8 @@ class Files:
         node_id = call.id("node", "no-such-node")
         if not wanted:
             node = await live_node(snapshot, node_id)
+            if call.text("at") and node.version is not None:
+                await self._require_kept(call, node.version.id)
             return await self.redirect(node)
         kept = await snapshot.node(node_id)
         if kept is None:
@@ -80,6 +82,7 @@ class Files:
         record = await snapshot.version(wanted) if is_id(wanted) else None
         if record is None or record.version is None or record.node != node_id:
             raise Refused("no-such-version", "The file has no such version.", status=404)
+        await self._require_kept(call, record.version.id)
         return await self.redirect(kept, record.version)
 
     async def redirect(self, node: Node, version: Version | None = None) -> web.Response:
@@ -95,9 +98,15 @@ class Files:
         headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
         return web.Response(status=302, headers=headers)
 
+    async def _require_kept(self, call: Call, version: str) -> None:
+        """Also of what was there once only what has not been given up since. Raises ``Refused("version-purged")``."""
+        if version in await (await self._times.now(call.library)).purged([version]):
+            raise Refused("version-purged", "This content was kept for its time, and has been given up.", status=410)
+
     async def _snapshot(self, call: Call) -> Snapshot:
-        await self._access.require_read(call.library, call.caller.account)
-        return await self._tree.at_head(call.library)
+        """The library as it is, or as it was at the time the query asks for."""
+        _, head = await self._access.require_read(call.library, call.caller.account)
+        return await self._times.snapshot(call.library, head, call.text("at"))
 
 
 async def live_node(snapshot: Snapshot, node_id: str) -> Node:

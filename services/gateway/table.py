@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway import account_table, mail_table
+from services.gateway import account_table, history_table, mail_table
 from syncline.messages import api as m
 from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Query, Route
 
 LIBRARY = "/v1/libraries/{library}"
 PAGE_MAX = 1_000
+AT = history_table.AT
 VERSIONS_MAX = 100
 COMMIT_BODY_BYTES = 4 * 1024 * 1024
 LIMIT = Query("limit", "At most so many on a page.", "integer", 1, PAGE_MAX)
@@ -137,9 +138,9 @@ CONTENT = Route(
     Nothing,
     Nothing,
     status=302,
-    problems=("no-such-library", "no-such-node", "no-such-version", "not-a-file"),
+    problems=("no-such-library", "no-such-node", "no-such-version", "not-a-file", "version-purged", "bad-time"),
     also=((302, REDIRECT),),
-    query=(Query("version", "A version's id; the current one when left out."),),
+    query=(Query("version", "A version's id; the current one when left out."), AT),
 )
 CHILDREN = Route(
     "GET",
@@ -147,8 +148,8 @@ CHILDREN = Route(
     "What lies in a folder, by name.",
     Nothing,
     m.Children,
-    problems=("no-such-library", "no-such-node", "not-a-folder"),
-    query=(Query("after", "Names after this one."), LIMIT),
+    problems=("no-such-library", "no-such-node", "not-a-folder", "bad-time"),
+    query=(Query("after", "Names after this one."), LIMIT, AT),
 )
 NODE = Route(
     "GET",
@@ -156,7 +157,8 @@ NODE = Route(
     "A file or folder by its id, a removed one too.",
     Nothing,
     m.NodeState,
-    problems=("no-such-library", "no-such-node"),
+    problems=("no-such-library", "no-such-node", "bad-time"),
+    query=(AT,),
 )
 NODE_BY_PATH = Route(
     "GET",
@@ -164,8 +166,8 @@ NODE_BY_PATH = Route(
     "A file or folder by its path.",
     Nothing,
     m.NodeState,
-    problems=("no-such-library", "no-such-node", "bad-name", "bad-path"),
-    query=(Query("path", "Names between slashes; the root when left out."),),
+    problems=("no-such-library", "no-such-node", "bad-name", "bad-path", "bad-time"),
+    query=(Query("path", "Names between slashes; the root when left out."), AT),
 )
 VERSIONS = Route(
     "GET",
@@ -173,8 +175,9 @@ VERSIONS = Route(
     "The versions of a file, newest first.",
     Nothing,
     m.Versions,
-    problems=("no-such-library", "no-such-node", "not-a-file"),
+    problems=("no-such-library", "no-such-node", "not-a-file", "bad-time"),
     query=(
+        AT,
         Query("before", "Versions from before this seq.", "integer", 1),
         Query("limit", "At most so many on a page.", "integer", 1, VERSIONS_MAX),
     ),
@@ -272,5 +275,6 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *(value for value in tuple(globals().values()) if isinstance(value, Route)),
     *account_table.ROUTES,
     *mail_table.ROUTES,
+    *history_table.ROUTES,
 )
-"""All of the above, in this order, and those about accounts and mail."""
+"""All of the above, in this order, and those about accounts, mail and history."""

@@ -226,6 +226,26 @@ PROBLEMS: dict[str, ProblemKind] = {
         "No such version",
         "The file has no such version.",
     ),
+    "version-purged": ProblemKind(
+        410,
+        "Content given up",
+        "This content was superseded or removed, kept for as long as the library's owners want, and then given up.",
+    ),
+    "not-removed": ProblemKind(
+        409,
+        "Not in the trash",
+        "This file or folder has not been removed, or has been restored already.",
+    ),
+    "bad-time": ProblemKind(
+        422,
+        "Not a time of this library",
+        "`at` is a time as in 2026-11-23T18:00:00Z, with its offset from UTC, or a seq that the library has come to.",
+    ),
+    "too-many-changes": ProblemKind(
+        409,
+        "Too many changes for one commit",
+        "Going back takes `changes` changes, and one commit holds `limit_changes`. Go back folder by folder.",
+    ),
     "no-such-command": ProblemKind(
         404,
         "No such command",
