@@ -15,6 +15,7 @@ from syncline.domain.permits import PermitKey, PermitKeys
 from syncline.serving.http import HttpServer
 from syncline.serving.life import live
 from syncline.serving.logging import configure_logging, get_logger
+from syncline.store.usage import Quotas
 
 
 async def serve(settings: Settings) -> None:
@@ -27,7 +28,13 @@ async def serve(settings: Settings) -> None:
     keys = Keys(permit_keys, secrets.token_keys, secrets.link_keys)
     async with connect(settings) as aws:
         ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, aws.credentials, SystemClock())
-        app = make_gateway(ports, keys, public_url=settings.public_url, registration=settings.registration)
+        app = make_gateway(
+            ports,
+            keys,
+            public_url=settings.public_url,
+            registration=settings.registration,
+            quotas=Quotas(settings.library_quota_bytes, settings.account_quota_bytes),
+        )
         await live([HttpServer(app, host, port)])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from services.gateway import governing, mailing, past, table
+from services.gateway import governing, mailing, past, records, table
 from services.gateway.account_pages import AccountPages
 from services.gateway.accounts import Accounts
 from services.gateway.commits import Commits
@@ -35,6 +35,8 @@ from services.gateway.outside import OutsideFollowing
 from services.gateway.passwords import Passwords
 from services.gateway.past import Past
 from services.gateway.proving import Proving
+from services.gateway.quotas import Quota
+from services.gateway.records import Records
 from services.gateway.removal import Removal
 from services.gateway.uploads import Uploads
 from services.gateway.waiting import WAIT_S_MAX, Commands
@@ -62,13 +64,16 @@ from syncline.store.groups import Groups
 from syncline.store.invitations import Invitations
 from syncline.store.journal import Journal
 from syncline.store.lockouts import Lockouts
-from syncline.store.outsiders import Outsiders
-from syncline.store.suppressions import Suppressions
 from syncline.store.moments import Moments
-from syncline.store.tree import TreeReader
+from syncline.store.outsiders import Outsiders
 from syncline.store.retentions import Retentions
-from syncline.store.views import Views
+from syncline.store.suppressions import Suppressions
 from syncline.store.trash import Trash
+from syncline.store.tree import TreeReader
+from syncline.store.usage import Quotas, Usage
+from syncline.store.views import Views
+
+NO_QUOTAS = Quotas()
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ def make_gateway(
     *,
     public_url: str,
     registration: Registration = Registration.OPEN,
+    quotas: Quotas = NO_QUOTAS,
     passwords: Passwords | None = None,
     chance: Chance | None = None,
     metrics: Metrics | None = None,
@@ -170,12 +176,14 @@ def make_gateway(
         ports.clock,
         chance.new_id,
     )
+    quota = Quota(Usage(ports.tables), directory, access, ports.clock, quotas)
     outsiders, suppressions = Outsiders(ports.tables), Suppressions(ports.tables, ports.clock)
     rooms = _Rooms(
         accounts,
         libraries,
         Uploads(
             Grants(ports.tables),
+            quota,
             ports.credentials,
             tree,
             access,
@@ -211,6 +219,11 @@ def make_gateway(
             AccountPages(directory, accounts, inviting, new_passwords, new_addresses, proving),
             libraries,
         ),
+        Records(quota),
+        Past(
+            History(Trash(ports.tables), tree, times, Moments(journal), commands, access, chance.new_id),
+            Keeping(Retentions(ports.tables), access),
+        ),
     )
     app = make_app(metrics or Metrics("gateway"), public_url=public_url, ready=_ready(ports))
     app[AUTHENTICATOR] = Authenticator(tokens, directory)
@@ -219,10 +232,6 @@ def make_gateway(
 
 
 @dataclass(frozen=True)
-        Past(
-            History(Trash(ports.tables), tree, times, Moments(journal), commands, access, chance.new_id),
-            Keeping(Retentions(ports.tables), access),
-        ),
 class _Rooms:
     accounts: Accounts
     libraries: Libraries
@@ -232,6 +241,8 @@ class _Rooms:
     mailing: Mailing
     links: Links
     governing: Governing
+    records: Records
+    past: Past
 
 
 def endpoints(rooms: _Rooms, public_url: str) -> list[Endpoint]:
@@ -241,7 +252,6 @@ def endpoints(rooms: _Rooms, public_url: str) -> list[Endpoint]:
         bind(table.SIGN_IN, rooms.accounts.sign_in),
         bind(table.REFRESH, rooms.accounts.refresh),
         bind(table.SIGN_OUT, rooms.accounts.sign_out),
-    past: Past
         bind(table.ME, rooms.accounts.me),
         bind(table.CREATE_LIBRARY, rooms.libraries.create),
         bind(table.LIBRARIES, rooms.libraries.all),
@@ -269,6 +279,8 @@ def endpoints(rooms: _Rooms, public_url: str) -> list[Endpoint]:
         bind(table.OPENAPI, _openapi(public_url)),
         *governing.endpoints(rooms.governing),
         *mailing.endpoints(rooms.mailing),
+        *past.endpoints(rooms.past),
+        *records.endpoints(rooms.records),
     ]
     if {endpoint.route.summary for endpoint in served} != {route.summary for route in table.ROUTES}:
         raise Broken("The table of routes and what is served differ")
@@ -279,7 +291,6 @@ def _openapi(public_url: str) -> Callable[[Call, Nothing], Awaitable[Nothing | w
     text = as_text(whole_document(public_url))
 
     async def answer_document(_call: Call, _body: Nothing) -> web.Response:
-        *past.endpoints(rooms.past),
         return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "max-age=300"})
 
     return answer_document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.gateway import account_table, history_table, mail_table
+from services.gateway import account_table, history_table, mail_table, records_table
 from syncline.messages import api as m
 from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Query, Route
 
@@ -275,6 +275,7 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *(value for value in tuple(globals().values()) if isinstance(value, Route)),
     *account_table.ROUTES,
     *mail_table.ROUTES,
+    *records_table.ROUTES,
     *history_table.ROUTES,
 )
 """All of the above, in this order, and those about accounts, mail and history."""

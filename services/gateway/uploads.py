@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from services.gateway.limits import Limits
+from services.gateway.quotas import Quota
 from syncline.domain.checksums import MAX_SIZE_BYTES, is_checksum
 from syncline.domain.commands import Permit
 from syncline.domain.errors import Refused
@@ -28,6 +29,7 @@ class Uploads:
     def __init__(
         self,
         grants: Grants,
+        quota: Quota,
         credentials: CredentialIssuer,
         tree: TreeReader,
         access: Access,
@@ -38,6 +40,7 @@ class Uploads:
         new_id: NewId,
     ) -> None:
         self._grants = grants
+        self._quota = quota
         self._credentials = credentials
         self._tree = tree
         self._access = access
@@ -50,9 +53,9 @@ class Uploads:
         library, caller = call.library, call.caller
         _, head = await self._access.require_write(library, caller.account)
         intents = [check_intent(intent, at) for at, intent in enumerate(body.intents)]
-        await self._check_known(library, intents)
         await self._limits.issue_credential(caller.device)
         grant = await self._renewable(body, library, caller) if body.grant else self._new_grant(body, library, caller)
+        await self._check_known(library, intents)
         credential = await self._issue(caller, (grant.prefix,), library)
         grant = GrantRecord(
             grant.id,
@@ -64,7 +67,7 @@ class Uploads:
             grant.opened_at_ms,
             credential.expires_at,
         )
-        await self._grants.open(grant)
+        await self._quota.claim(grant, sum(intent.size_bytes for intent in intents))
         permits: list[m.Permitted] = []
         for intent in intents:
             permits.append(self._permit(intent, grant, head.epoch))

@@ -159,6 +159,16 @@ class Settings:
             raise Broken(f"SYNCLINE_REGISTRATION is open, invited or closed, not {text!r}") from None
 
     @property
+    def library_quota_bytes(self) -> int:
+        """How many bytes a library may hold that has no quota of its own; 0: no limit."""
+        return self._number("SYNCLINE_LIBRARY_QUOTA_BYTES", 0)
+
+    @property
+    def account_quota_bytes(self) -> int:
+        """How many bytes the libraries of one owner may hold together; 0: no limit."""
+        return self._number("SYNCLINE_ACCOUNT_QUOTA_BYTES", 0)
+
+    @property
     def log_level(self) -> str:
         return self.variables.get("SYNCLINE_LOG_LEVEL", LOG_LEVEL).lower()
 

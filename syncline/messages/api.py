@@ -18,6 +18,10 @@ from syncline.domain.ids import ID_LENGTH
 from syncline.domain.nodes import Kind
 from syncline.domain.preferences import Every
 from syncline.domain.rights import Role
+from syncline.messages.records import AccountUse as AccountUse
+from syncline.messages.records import AuditEntry as AuditEntry
+from syncline.messages.records import AuditPage as AuditPage
+from syncline.messages.records import LibraryUse as LibraryUse
 
 Id = Annotated[str, Meta(min_length=ID_LENGTH, max_length=ID_LENGTH, pattern="^[a-z2-7]+$")]
 IdOrEmpty = Annotated[str, Meta(max_length=ID_LENGTH, pattern="^[a-z2-7]*$")]

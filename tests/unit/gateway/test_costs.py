@@ -108,7 +108,7 @@ async def test_no_request_costs_more_in_a_larger_library(what: str):
 
 async def test_permits_cost_no_row_per_file():
     one, hundred = await cost_of("permit for 1 file", FEW), await cost_of("permits for 100 files", FEW)
-    assert hundred.write_units == one.write_units == 4
+    assert hundred.write_units == one.write_units == 6
     assert hundred.calls == one.calls
 
 

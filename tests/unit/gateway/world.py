@@ -17,7 +17,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 
-from services.gateway.app import Chance, Keys, Ports, make_gateway
+from services.gateway.app import NO_QUOTAS, Chance, Keys, Ports, make_gateway
 from services.gateway.passwords import Passwords
 from syncline.domain.commands import AddVersion, Command
 from syncline.domain.deciding import decide
@@ -38,6 +38,7 @@ from syncline.ports.queues import Message, Queue
 from syncline.serving.consumer import Consumer, each
 from syncline.serving.metrics import Metrics
 from syncline.store.journal import Journal
+from syncline.store.usage import Quotas
 from syncline.store.views import Views
 
 PASSWORD = "correct horse battery"
@@ -132,6 +133,7 @@ class World:
         wait_s: float = 25.0,
         counts: Counts | None = None,
         registration: Registration = Registration.OPEN,
+        quotas: Quotas = NO_QUOTAS,
     ) -> None:
         self.clock = OffsetClock()
         self.tables = MemoryTables()
@@ -155,6 +157,7 @@ class World:
             Keys(PERMIT_KEYS, TOKEN_KEYS, LINK_KEYS),
             public_url="http://syncline.test",
             registration=registration,
+            quotas=quotas,
             passwords=Passwords(hasher),
             chance=Chance(new_id=self.new_id),
             wait_s=wait_s,
@@ -262,8 +265,9 @@ async def running_world(
     deciding: bool = True,
     counts: Counts | None = None,
     registration: Registration = Registration.OPEN,
+    quotas: Quotas = NO_QUOTAS,
 ) -> AsyncIterator[World]:
-    world = World(wait_s=wait_s, counts=counts, registration=registration)
+    world = World(wait_s=wait_s, counts=counts, registration=registration, quotas=quotas)
     deciding_task = asyncio.create_task(world.consumer.run()) if deciding else None
     async with TestClient(TestServer(world.app)) as client:
         world.client = client
