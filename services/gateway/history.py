@@ -93,7 +93,7 @@ class History:
             new_version=lambda of: derived_id(command, f"version of {of}", 0),
             requests_max=MAX_REQUESTS,
         )
-        outcome = await self._submit(call, command, head, requests, [node, *held])
+        outcome = await self._submit(call, command, head, requests, [node, *held, *await snapshot.ancestors(node)])
         if outcome is None:
             return _later(call, h.RestoreAnswer(command=command, done=False, more=True))
         return _restored(outcome, requests, more=more)
@@ -153,12 +153,14 @@ class History:
         then_below, now_below = await _all_below(then, folder.id), await _all_below(now, folder.id)
         was = {node.id: node for node in then_below}
         present = {node.id: Present(node, True) for node in now_below}
+        touched = list(now_below)
         where_now, where_then = Whereabouts(now), Whereabouts(then)
 
         async def look(node_id: str) -> None:
             node = await now.node(node_id)
             assert node is not None, "what was there once is known for ever"
             present[node_id] = Present(node, await where_now.is_live(node))
+            touched.extend(await where_now.above(node))
 
         async def look_back(node_id: str) -> Node | None:
             node = await then.node(node_id)
@@ -177,7 +179,7 @@ class History:
         steps = plan_rewind(
             was, present, before, purged, now.seq, lambda of: derived_id(command, f"version of {of}", 0)
         )
-        return steps, [one.node for one in present.values()]
+        return steps, touched
 
     async def _submit(
         self, call: Call, command: str, head: Head, requests: Sequence[Request], touched: Sequence[Node]

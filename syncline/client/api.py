@@ -16,6 +16,7 @@ from syncline.client.governing import GoverningApi
 from syncline.client.http import TokenStore, Transport, saved_session
 from syncline.domain.errors import Refused, Temporary
 from syncline.messages import api as m
+from syncline.messages import history as h
 
 HEADS_WAIT_S = 50
 OUTCOME_ASKS_MAX = 12
@@ -141,9 +142,10 @@ class Api:
     async def node(self, library: str, node: str) -> m.NodeState:
         return await self._call("GET", f"/v1/libraries/{library}/nodes/{node}", m.NodeState)
 
-    async def find(self, library: str, path: str) -> m.NodeState:
-        """The live node at a path ("" is the root)."""
-        return await self._call("GET", f"/v1/libraries/{library}/nodes", m.NodeState, query={"path": path})
+    async def find(self, library: str, path: str, *, at: str = "") -> m.NodeState:
+        """The live node at a path ("" is the root), now or at a time or seq."""
+        query = {"path": path, **({"at": at} if at else {})}
+        return await self._call("GET", f"/v1/libraries/{library}/nodes", m.NodeState, query=query)
 
     async def children(self, library: str, folder: str, *, after: str = "", limit: int = 1000) -> m.Children:
         query: dict[str, str | int] = {"after": after, "limit": limit}
@@ -162,6 +164,41 @@ class Api:
             await asyncio.sleep(OUTCOME_PAUSE_S * (asked + 1))
             answer = await self.outcome(library, answer.command)
         return answer
+
+    # -- what was
+
+    async def trash(self, library: str, *, after: str = "", limit: int = 200) -> h.Trash:
+        query: dict[str, str | int] = {"limit": limit, **({"after": after} if after else {})}
+        return await self._call("GET", f"/v1/libraries/{library}/trash", h.Trash, query=query)
+
+    async def restore_node(self, library: str, node: str, body: h.RestoreNode) -> h.RestoreAnswer:
+        """As much as one commit holds: ask again while ``more``. Raises ``Temporary`` when it takes too long."""
+        path = f"/v1/libraries/{library}/nodes/{node}/restore"
+        answer = await self._call("POST", path, h.RestoreAnswer, body=body, timeout_s=COMMIT_TIMEOUT_S)
+        if not answer.done:
+            await self._decided(library, answer.command)
+        return answer
+
+    async def rewind(self, library: str, node: str, body: h.Rewind) -> h.RewindAnswer:
+        path = f"/v1/libraries/{library}/nodes/{node}/rewind"
+        answer = await self._call("POST", path, h.RewindAnswer, body=body, timeout_s=COMMIT_TIMEOUT_S)
+        if not answer.done:
+            await self._decided(library, answer.command)
+        return answer
+
+    async def retention(self, library: str) -> h.Retention:
+        return await self._call("GET", f"/v1/libraries/{library}/retention", h.Retention)
+
+    async def set_retention(self, library: str, rules: h.Retention) -> h.Retention:
+        return await self._call("PUT", f"/v1/libraries/{library}/retention", h.Retention, body=rules)
+
+    async def _decided(self, library: str, command: str) -> None:
+        """Wait until a command has its outcome. Raises ``Temporary`` when that takes too long."""
+        for asked in range(OUTCOME_ASKS_MAX):
+            await asyncio.sleep(OUTCOME_PAUSE_S * (asked + 1))
+            if (await self.outcome(library, command)).done:
+                return
+        raise Temporary("The changes were sent, but it is not known yet what became of them; look again later.")
 
     def content_url(self, library: str, node: str, version: str = "") -> str:
         """Where a signed-in person's browser finds the bytes."""

@@ -48,7 +48,9 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "mv": Entry("changing", "Move or rename files and folders in a library."),
         "rm": Entry("changing", "Remove files and folders from a library."),
         "history": Entry("versions", "List the versions of a file."),
-        "restore": Entry("versions", "Make an older version of a file its current one."),
+        "trash": Entry("past", "List what was removed from a library."),
+        "restore": Entry("past", "Bring back what was removed, or an older version of a file."),
+        "rewind": Entry("past", "Make a folder of a library as it was at a time."),
     },
     "Mail": {
         "follow": Entry("following", "Get mail when something changes."),

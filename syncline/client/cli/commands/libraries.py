@@ -7,6 +7,7 @@ import click
 from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command, common_options
 from syncline.client.cli.commands.groups import find_group
+from syncline.client.cli.commands.keeping import retention
 from syncline.client.cli.output import columns, name_text, time_text
 from syncline.client.cli.remote import find_library
 from syncline.domain.errors import Refused
@@ -145,5 +146,5 @@ async def _unshare_with_group(api: Api, library: Library, name: str) -> Answer:
     return Answer({"library": library.id, "removed": found[0]}, text, chatty=True)
 
 
-for subcommand in (create, list_, share, unshare, members, transfer):
+for subcommand in (create, list_, share, unshare, members, transfer, retention):
     library.add_command(subcommand)

@@ -1,4 +1,4 @@
-"""history, restore."""
+"""history."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import click
 
 from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command
-from syncline.client.cli.outcomes import told
 from syncline.client.cli.output import columns, name_text, size_text, time_text
 from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library, find_node, versions_of
 from syncline.domain.errors import Refused
@@ -37,22 +36,6 @@ async def history(call: Call, path: RemotePath, limit: int) -> Answer:
     if more:
         text += f"\n(and older ones: syncline history -n {limit * 10} …)"
     return Answer({"library": library.id, "node": node, "versions": versions, "more": more}, text)
-
-
-@command("restore", examples=["syncline restore Shared:notes.txt --version k3ktrpw6ysaqn2vbh7ce"])
-@click.argument("path", metavar="LIBRARY:PATH", type=REMOTE_PATH)
-@click.option("--version", "version", metavar="ID", required=True, help="Which one; syncline history lists them.")
-async def restore(call: Call, path: RemotePath, version: str) -> Answer:
-    """Make an older version of a file its current one.
-
-    This adds a version; the ones in between stay in the history. It brings a removed file back as well: name it by
-    its id, LIBRARY:@NODE, which rm tells.
-    """
-    async with call.api() as api:
-        library = await find_library(api, path.library)
-        node = await find_file(api, library, path)
-        answer = await api.restore(library.id, node.id, version)
-    return told(library, answer, [f"{name_text(str(path))} is again as it was in version {version}."], [str(path)])
 
 
 async def find_file(api: Api, library: Library, path: RemotePath) -> NodeState:

@@ -1,0 +1,65 @@
+"""trash, restore, rewind, library retention, over a library that things were removed from."""
+
+import pytest
+
+from tests.unit.client.cli.people import Person
+from tests.unit.client.cli.service import Service
+
+
+@pytest.fixture
+def shared(alice: Person, service: Service) -> str:
+    """Shared holds plan.txt and docs/ with deep/ in it."""
+    library = str(alice.asks("library", "list")["libraries"][0]["id"])
+    service.put(alice.email, library, "plan.txt", b"one")
+    alice.does("mkdir", "-p", "Shared:docs/deep")
+    alice.does("mv", "Shared:plan.txt", "Shared:docs/deep")
+    return library
+
+
+def test_what_was_removed_is_listed_and_comes_back(alice: Person, shared: str) -> None:
+    assert alice.does("trash", "Shared") == "The trash is empty.\n"
+    alice.does("rm", "-r", "Shared:docs")
+    table = alice.does("trash", "Shared:").splitlines()
+    assert len(table) == 2
+    assert table[1].endswith("docs/")
+    assert [one["path"] for one in alice.asks("trash", "Shared")["removed"]] == ["docs"]
+    assert alice.does("restore", "Shared:docs") == "Shared:docs is back (1 file).\n"
+    assert alice.does("ls", "Shared:docs/deep") == "plan.txt\n"
+    assert alice.asks("trash", "Shared")["removed"] == []
+
+
+def test_a_file_comes_back_out_of_a_removed_folder_and_elsewhere(alice: Person, shared: str) -> None:
+    alice.does("rm", "-r", "Shared:docs")
+    alice.does("mkdir", "Shared:rescued")
+    alice.does("restore", "Shared:docs/deep/plan.txt", "--to", "Shared:rescued/")
+    assert alice.does("ls", "Shared:rescued") == "plan.txt\n"
+    alice.does("rm", "Shared:rescued/plan.txt")
+    alice.does("restore", "Shared:rescued/plan.txt", "--to", "Shared:rescued/other.txt")
+    assert alice.does("ls", "Shared:rescued") == "other.txt\n"
+    alice.is_refused("no-such-node", "restore", "Shared:never")
+    alice.is_refused("no-such-folder", "restore", "Shared:docs", "--to", "Shared:nowhere/else")
+
+
+def test_going_back_is_told_first_and_then_done(alice: Person, shared: str) -> None:
+    seq = str(alice.asks("library", "list")["libraries"][0]["seq"])
+    alice.does("mv", "Shared:docs/deep/plan.txt", "Shared:docs/plan.txt")
+    alice.does("mkdir", "Shared:docs/fresh")
+    told = alice.does("rewind", "Shared:docs", "--at", seq)
+    assert told.splitlines() == [
+        "moved     docs/deep/plan.txt  (is now docs/plan.txt)",
+        "removed   docs/fresh/",
+        "2 changes; --yes makes them.",
+    ]
+    assert alice.does("ls", "Shared:docs") == "deep/\nfresh/\nplan.txt\n"
+    assert "is as it was at" in alice.does("rewind", "Shared:docs", "--at", seq, "--yes")
+    assert alice.does("ls", "Shared:docs") == "deep/\n"
+    assert alice.asks("rewind", "Shared:docs", "--at", seq)["total"] == 0
+    alice.is_refused("bad-time", "rewind", "Shared:docs", "--at", "yesterday")
+
+
+def test_owners_say_how_long_history_is_kept(alice: Person, shared: str) -> None:
+    assert "for ever" in alice.does("library", "retention", "Shared")
+    said = alice.asks("library", "retention", "Shared", "--trash-days", "90", "--hold")
+    assert (said["trash_days"], said["versions_days"], said["hold"]) == (90, 0, True)
+    said = alice.asks("library", "retention", "Shared", "--no-hold")
+    assert (said["trash_days"], said["hold"]) == (90, False)
