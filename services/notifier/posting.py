@@ -35,7 +35,7 @@ from syncline.messages.send_letter import Letter, SendLetter, decode
 from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
 from syncline.ports.queues import Message
-from syncline.ports.tables import Below, Key, Put, Row, Table, Tables, Update
+from syncline.ports.tables import Absent, Below, Key, Put, Row, Table, Tables, Update, Value
 from syncline.serving.consumer import BatchHandler, each
 from syncline.serving.logging import get_logger
 from syncline.serving.metrics import Metrics
@@ -66,8 +66,8 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Posting:
-    """Rows in the table ``mail``: ``pk = letter#{id}`` (it was sent), ``pk = letters#{kind}#{address}``, ``sk`` the
-    hour, ``count``. Both expire."""
+    """Rows in the table ``mail``, which expire: ``pk = letter#{id}`` with ``sk = counted`` and, once it was sent,
+    ``sk = letter``; ``pk = letters#{kind}#{address}``, ``sk`` the hour, ``count``."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Posting:
             return "pointless"
         if await self._suppressions.reason(written.to) is not None:
             return "suppressed"
-        if kind in _ASKED_FOR and not await self._count(kind, written.to):
+        if kind in _ASKED_FOR and not await self._count(kind, wanted, written.to):
             return "too-many"
         try:
             message = self._renderer.about_account(
@@ -142,18 +142,21 @@ class Posting:
         await self._tables.write(Put(Table.MAIL, row))
         return "sent"
 
-    async def _count(self, kind: Letter, address: str) -> bool:
-        """Count one more letter to this address in this hour; False when they are too many."""
+    async def _count(self, kind: Letter, wanted: SendLetter, address: str) -> bool:
+        """Count one more letter to this address in this hour, once however often it is tried; False: too many."""
         hour = self._now_s() // HOUR_S
+        counted: Row = {"pk": f"letter#{wanted.id}", "sk": "counted", "expires_at": self._now_s() + SENT_KEPT_S}
         key = Key(f"letters#{kind.value}#{address}", str(hour))
-        expires_at = (hour + 2) * HOUR_S
+        expiry: dict[str, Value] = {"expires_at": (hour + 2) * HOUR_S}
         below = Below("count", PER_ADDRESS_AND_HOUR_MAX)
+        operations = [
+            Put(Table.MAIL, counted, Absent()),
+            Update(Table.MAIL, key, set=expiry, add={"count": 1}, when=below),
+        ]
         try:
-            await self._tables.write(
-                Update(Table.MAIL, key, set={"expires_at": expires_at}, add={"count": 1}, when=below)
-            )
-        except ConditionFailed:
-            return False
+            await self._tables.transact(operations)
+        except ConditionFailed as failed:
+            return failed.index == 0
         return True
 
     # -- what they say ------------------------------------------------------------------------------------------

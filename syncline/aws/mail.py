@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from syncline.aws.errors import code_of, ours
 from syncline.domain.errors import Refused
+from syncline.ports.mail import SendRate
 
 REJECTED = {"MessageRejected", "BadRequestException"}
 UNVERIFIED = "not verified"
@@ -38,3 +40,11 @@ class SesMailer:
                     raise Refused("mail-rejected", f"No mail can be sent to {to}: {error}", status=422) from error
                 raise
         return str(answer["MessageId"])
+
+    async def rate(self) -> SendRate:
+        with ours("Ask how much mail may be sent"):
+            quota = (await self._client.get_account())["SendQuota"]
+        # -1 is SES's word for no limit a day.
+        day = quota["Max24HourSend"]
+        left = math.inf if day < 0 else max(0.0, day - quota["SentLast24Hours"])
+        return SendRate(float(quota["MaxSendRate"]), left)

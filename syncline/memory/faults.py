@@ -16,7 +16,7 @@ from typing import TypeVar
 from syncline.domain.errors import Temporary
 from syncline.ports.cache import Cache
 from syncline.ports.credentials import Credential, CredentialIssuer
-from syncline.ports.mail import Mailer
+from syncline.ports.mail import Mailer, SendRate
 from syncline.ports.objects import ListedObject, ObjectInfo, ObjectStore
 from syncline.ports.queues import Message, Queue, Queues
 from syncline.ports.tables import Check, Delete, Key, Put, Row, Table, Tables, Update, Write
@@ -243,6 +243,9 @@ class FaultyMailer:
 
     async def send(self, message: EmailMessage, *, to: str) -> str:
         return await self._plan.run("mail.send", lambda: self._inner.send(message, to=to))
+
+    async def rate(self) -> SendRate:
+        return await self._plan.run("mail.rate", self._inner.rate)
 
 
 class FaultyCredentials:

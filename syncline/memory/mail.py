@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from typing import NamedTuple
 
 from syncline.domain.errors import Refused
+from syncline.ports.mail import UNLIMITED, SendRate
 
 
 class SentMail(NamedTuple):
@@ -17,11 +18,13 @@ class SentMail(NamedTuple):
 
 
 class MemoryMailer:
-    """``Mailer`` whose mail lies in ``sent``; addresses in ``rejected`` are refused."""
+    """``Mailer`` whose mail lies in ``sent``; addresses in ``rejected`` are refused. ``allowed`` is what it says of its
+    limits; it does not hold callers to them."""
 
-    def __init__(self, *, rejected: Iterable[str] = ()) -> None:
+    def __init__(self, *, rejected: Iterable[str] = (), allowed: SendRate = UNLIMITED) -> None:
         self.sent: list[SentMail] = []
         self.rejected = set(rejected)
+        self.allowed = allowed
 
     async def send(self, message: EmailMessage, *, to: str) -> str:
         await asyncio.sleep(0)
@@ -31,3 +34,7 @@ class MemoryMailer:
         copy = message_from_bytes(message.as_bytes(policy=policy.SMTP), policy=policy.default)
         self.sent.append(SentMail(to, copy))
         return f"memory-{len(self.sent)}"
+
+    async def rate(self) -> SendRate:
+        await asyncio.sleep(0)
+        return self.allowed

@@ -49,6 +49,15 @@ async def test_a_sender_that_nobody_verified_is_our_fault(aws_stack):
             await aws.mailer.send(a_mail("someone@example.org"), to="someone@example.org")
 
 
+async def test_the_provider_says_how_much_may_be_sent(subject, stack):
+    rate = await subject.mailer.rate()
+    assert rate.per_second > 0
+    assert rate.left_today > 0
+    if stack is not None:
+        await subject.mailer.send(a_mail("counted@example.org"), to="counted@example.org")
+        assert (await subject.mailer.rate()).left_today < rate.left_today
+
+
 async def test_what_can_never_be_sent_is_refused():
     mailer = MemoryMailer(rejected=["nobody"])
     with pytest.raises(Refused) as refused:

@@ -1,0 +1,139 @@
+"""No faster than SES allows, however many mails wait; slower when it throttles."""
+
+from __future__ import annotations
+
+import asyncio
+from email.message import EmailMessage
+
+import pytest
+
+from services.notifier.pacing import (
+    ASK_AGAIN_MS,
+    ASK_EVERY_MS,
+    CAUTIOUS,
+    PER_SECOND_MIN,
+    WAIT_MS_MAX,
+    PacedMailer,
+)
+from syncline.domain.errors import Broken, Temporary
+from syncline.memory.clock import ManualClock
+from syncline.memory.mail import MemoryMailer
+from syncline.ports.mail import SendRate
+
+
+class Ses(MemoryMailer):
+    """Notes when each mail came; throttles and fails to tell its limits as told."""
+
+    def __init__(self, clock: ManualClock, allowed: SendRate) -> None:
+        super().__init__(allowed=allowed)
+        self.clock = clock
+        self.at_ms: list[int] = []
+        self.throttles = 0
+        self.asked = 0
+        self.silent: Exception | None = None
+
+    async def send(self, message: EmailMessage, *, to: str) -> str:
+        if self.throttles:
+            self.throttles -= 1
+            raise Temporary("Maximum sending rate exceeded")
+        self.at_ms.append(self.clock.now_ms())
+        return await super().send(message, to=to)
+
+    async def rate(self) -> SendRate:
+        self.asked += 1
+        if self.silent is not None:
+            raise self.silent
+        return await super().rate()
+
+
+class Scene:
+    def __init__(self, per_second: float, left_today: float = 10**6) -> None:
+        self.clock = ManualClock()
+        self.ses = Ses(self.clock, SendRate(per_second, left_today))
+        self.mailer = PacedMailer(self.ses, self.clock)
+
+    async def send(self, count: int, *, within_s: float) -> list[str | BaseException]:
+        sending = [asyncio.create_task(self.mailer.send(EmailMessage(), to="a@example.org")) for _ in range(count)]
+        await self.clock.run_for(within_s)
+        assert all(task.done() for task in sending)
+        return await asyncio.gather(*sending, return_exceptions=True)
+
+    def most_in_a_second(self) -> int:
+        at_ms = self.ses.at_ms
+        return max(sum(start <= at < start + 1000 for at in at_ms) for start in at_ms)
+
+
+async def test_no_second_holds_more_mails_than_ses_allows() -> None:
+    scene = Scene(per_second=14)
+    await scene.send(200, within_s=20)
+    assert len(scene.ses.at_ms) == 200
+    assert scene.most_in_a_second() <= 14
+    # And no slower than it need be.
+    assert scene.ses.at_ms[-1] - scene.ses.at_ms[0] <= 200 * 1000 / 14 + 200
+
+
+async def test_what_would_wait_too_long_is_put_off_and_takes_no_turn() -> None:
+    scene = Scene(per_second=1)
+    await scene.send(1, within_s=2)
+    scene.ses.at_ms.clear()
+    ends = await scene.send(100, within_s=WAIT_MS_MAX / 1000 + 1)
+    put_off = [end for end in ends if isinstance(end, Temporary)]
+    assert len(scene.ses.at_ms) == len(ends) - len(put_off) == WAIT_MS_MAX // 1000 + 1
+
+
+async def test_throttling_halves_the_pace_and_it_comes_back() -> None:
+    scene = Scene(per_second=8)
+    scene.ses.throttles = 3
+    ends = await scene.send(3, within_s=5)
+    assert all(isinstance(end, Temporary) for end in ends)
+    await scene.send(2, within_s=5)
+    first, second = scene.ses.at_ms
+    assert second - first >= 900
+    for _ in range(60):
+        await scene.send(1, within_s=1)
+    scene.ses.at_ms.clear()
+    await scene.send(9, within_s=5)
+    assert scene.ses.at_ms[-1] - scene.ses.at_ms[0] <= 1001
+
+
+async def test_the_pace_never_stops_altogether() -> None:
+    scene = Scene(per_second=8)
+    scene.ses.throttles = 40
+    for _ in range(40):
+        await scene.send(1, within_s=2 / PER_SECOND_MIN)
+    assert await scene.send(1, within_s=2 / PER_SECOND_MIN) == ["memory-1"]
+
+
+async def test_when_the_day_is_used_up_mail_waits_until_ses_allows_more() -> None:
+    scene = Scene(per_second=100, left_today=3)
+    ends = await scene.send(5, within_s=1)
+    assert sum(isinstance(end, Temporary) for end in ends) == 2
+    scene.ses.allowed = SendRate(100, 50)
+    scene.clock.advance(ASK_AGAIN_MS / 1000)
+    assert not any(isinstance(end, Exception) for end in await scene.send(5, within_s=1))
+
+
+async def test_limits_are_asked_for_every_hour() -> None:
+    scene = Scene(per_second=100)
+    await scene.send(20, within_s=1)
+    assert scene.ses.asked == 1
+    scene.ses.allowed = SendRate(2, 10**6)
+    scene.clock.advance(ASK_EVERY_MS / 1000)
+    scene.ses.at_ms.clear()
+    await scene.send(10, within_s=10)
+    assert scene.ses.asked == 2
+    assert scene.most_in_a_second() <= 2
+
+
+@pytest.mark.parametrize("failure", [Temporary("away"), Broken("no permission")])
+async def test_unknown_limits_are_taken_for_the_least(failure: Exception) -> None:
+    scene = Scene(per_second=100)
+    scene.ses.silent = failure
+    await scene.send(5, within_s=10)
+    assert scene.most_in_a_second() <= CAUTIOUS.per_second
+    scene.ses.silent = None
+    scene.clock.advance(ASK_AGAIN_MS / 1000)
+    await scene.send(1, within_s=5)
+    scene.ses.at_ms.clear()
+    await scene.send(50, within_s=2)
+    assert len(scene.ses.at_ms) == 50
