@@ -149,7 +149,7 @@ class Posting:
         key = Key(f"letters#{kind.value}#{address}", str(hour))
         expiry: dict[str, Value] = {"expires_at": (hour + 2) * HOUR_S}
         below = Below("count", PER_ADDRESS_AND_HOUR_MAX)
-        operations = [
+        operations: list[Put | Update] = [
             Put(Table.MAIL, counted, Absent()),
             Update(Table.MAIL, key, set=expiry, add={"count": 1}, when=below),
         ]
