@@ -112,10 +112,11 @@ async def test_what_cannot_be_permitted_is_refused(
 async def test_batches_are_bounded(world: World) -> None:
     alice = await world.person("alice")
     library = await alice.library()
+    good = {**GOOD, "parent": library}
     for count in (0, 1001):
-        status, _ = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"intents": [GOOD] * count})
+        status, _ = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"intents": [good] * count})
         assert status == 422
-    status, answer = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"intents": [GOOD] * 1000})
+    status, answer = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"intents": [good] * 1000})
     assert status == 200
     assert len({permit["key"] for permit in answer["permits"]}) == 1000
 
@@ -145,8 +146,9 @@ async def test_a_grant_is_renewed_by_its_own_device_within_a_day(world: World) -
     library, elsewhere = await alice.library(), await alice.library()
     await alice.share(library, bob, "editor")
     other_device = await world.sign_in(alice.email)
-    _, first = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"intents": [GOOD]})
-    body = {"intents": [GOOD], "grant": first["grant"]}
+    good = {**GOOD, "parent": library}
+    _, first = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"intents": [good]})
+    body = {"intents": [good], "grant": first["grant"]}
     world.clock.advance(600)
     status, again = await alice.ask("POST", f"/v1/libraries/{library}/uploads", body)
     assert (status, again["grant"]) == (200, first["grant"])
