@@ -14,6 +14,7 @@ from syncline.domain.errors import Broken
 from syncline.domain.permits import PermitKey, PermitKeys
 from syncline.serving.http import HttpServer
 from syncline.serving.life import live
+from syncline.serving.limits import rates_from
 from syncline.serving.logging import configure_logging, get_logger
 from syncline.store.usage import Quotas
 
@@ -34,6 +35,7 @@ async def serve(settings: Settings) -> None:
             public_url=settings.public_url,
             registration=settings.registration,
             quotas=Quotas(settings.library_quota_bytes, settings.account_quota_bytes),
+            rates=rates_from(settings.rate_limits),
         )
         await live([HttpServer(app, host, port)])
 

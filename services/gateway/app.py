@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -54,6 +54,7 @@ from syncline.ports.queues import Queue, Queues
 from syncline.ports.tables import Key, Table, Tables
 from syncline.serving.auth import AUTHENTICATOR, Access, Authenticator, Tokens
 from syncline.serving.http import ReadyCheck, make_app
+from syncline.serving.limits import DEFAULTS, RateLimits, Windows, limit_rates
 from syncline.serving.metrics import Metrics
 from syncline.serving.routes import Call, Endpoint, Nothing, bind, register
 from syncline.store.addresses import AddressChanges
@@ -116,6 +117,7 @@ def make_gateway(
     public_url: str,
     registration: Registration = Registration.OPEN,
     quotas: Quotas = NO_QUOTAS,
+    rates: Mapping[str, int] = DEFAULTS,
     passwords: Passwords | None = None,
     chance: Chance | None = None,
     metrics: Metrics | None = None,
@@ -226,6 +228,7 @@ def make_gateway(
         ),
     )
     app = make_app(metrics or Metrics("gateway"), public_url=public_url, ready=_ready(ports))
+    limit_rates(app, RateLimits(Windows(ports.cache, ports.clock), rates))
     app[AUTHENTICATOR] = Authenticator(tokens, directory)
     register(app, endpoints(rooms, public_url))
     return app

@@ -1,15 +1,13 @@
 """Rate limits: counted in the cache by the window, so that all instances count together.
 
-With the cache away nothing is limited here; what a request may cost is still bounded (argon2 runs a few at once).
+The mechanism, which limits all other requests too, is ``syncline/serving/limits``.
 """
 
 from __future__ import annotations
 
-import hashlib
-
-from syncline.domain.errors import Refused
 from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
+from syncline.serving.limits import Limit, Windows
 
 SIGN_INS_PER_ADDRESS = (120, 60)  # so many per so many seconds
 SIGN_INS_PER_BOTH = (20, 900)
@@ -22,8 +20,7 @@ CREDENTIALS_PER_DEVICE = (600, 60)  # STS gives a whole AWS account some 600 a s
 
 class Limits:
     def __init__(self, cache: Cache, clock: Clock) -> None:
-        self._cache = cache
-        self._clock = clock
+        self._windows = Windows(cache, clock)
 
     async def sign_in(self, address: str, email: str) -> None:
         """Raises ``Refused("too-many-requests")`` (429). Failures besides are put off by ``lockout``, which needs no
@@ -48,11 +45,4 @@ class Limits:
 
     async def _count(self, what: str, who: str, limit: tuple[int, int]) -> None:
         count_max, window_s = limit
-        # Hashed: whoever reads the cache need not learn who signs in.
-        key = f"limit:{what}:{hashlib.sha256(who.encode(errors='replace')).hexdigest()[:32]}"
-        counted = await self._cache.count(key, window_s=window_s)
-        if counted is not None and counted > count_max:
-            # Windows are aligned to the clock, in every cache.
-            left_s = window_s - self._clock.now_ms() // 1000 % window_s
-            detail = f"At most {count_max} within {window_s} s; try again in {left_s} s."
-            raise Refused("too-many-requests", detail, status=429, retry_after_s=left_s)
+        await self._windows.require(Limit(what, count_max, window_s), who)

@@ -11,6 +11,7 @@ from syncline.aws.connect import connect
 from syncline.aws.settings import Settings
 from syncline.serving.http import HttpServer
 from syncline.serving.life import live
+from syncline.serving.limits import rates_from
 from syncline.serving.logging import configure_logging
 
 
@@ -21,7 +22,11 @@ async def main() -> None:
         ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, SystemClock())
         keeping = Keeping(settings.archive_s, settings.snapshot_changes, settings.commits_retained)
         syncer = make_syncer(
-            ports, token_keys=settings.secrets().token_keys, public_url=settings.public_url, keeping=keeping
+            ports,
+            token_keys=settings.secrets().token_keys,
+            public_url=settings.public_url,
+            keeping=keeping,
+            rates=rates_from(settings.rate_limits),
         )
         server = HttpServer(syncer.app, *settings.listen)
         await live([syncer.hub, syncer.archiver, syncer.consumer, server])

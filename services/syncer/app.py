@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -27,6 +27,7 @@ from syncline.serving.auth import AUTHENTICATOR, Access, Authenticator, Tokens
 from syncline.serving.bodies import JSON, MSGPACK, answer, prefers_msgpack
 from syncline.serving.consumer import Consumer
 from syncline.serving.http import make_app
+from syncline.serving.limits import DEFAULTS, RateLimits, Windows, limit_rates
 from syncline.serving.metrics import Metrics
 from syncline.serving.routes import Call, Nothing, bind, register
 from syncline.serving.sync_routes import CHANGES, COMPARE, HEADS, SNAPSHOT
@@ -117,6 +118,7 @@ def make_syncer(
     public_url: str,
     held_max: int = HELD_MAX,
     keeping: Keeping | None = None,
+    rates: Mapping[str, int] = DEFAULTS,
 ) -> Syncer:
     keeping = keeping or Keeping()
     metrics = Metrics(SERVICE)
@@ -131,6 +133,7 @@ def make_syncer(
     starting = Starting(archive, Incarnations(ports.tables), ports.objects, keeping.commits_retained)
     handlers = Handlers(access, journal, holding, comparing, starting)
     app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
+    limit_rates(app, RateLimits(Windows(ports.cache, ports.clock), rates))
     app[AUTHENTICATOR] = Authenticator(Tokens(token_keys, ports.clock), directory)
     routes = (
         bind(HEADS, handlers.heads),

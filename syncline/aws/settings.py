@@ -169,6 +169,11 @@ class Settings:
         return self._number("SYNCLINE_ACCOUNT_QUOTA_BYTES", 0)
 
     @property
+    def rate_limits(self) -> str:
+        """Rate limits other than the defaults, as ``write-device=600,…`` (see docs/operations.md)."""
+        return self.variables.get("SYNCLINE_RATE_LIMITS", "")
+
+    @property
     def log_level(self) -> str:
         return self.variables.get("SYNCLINE_LOG_LEVEL", LOG_LEVEL).lower()
 

@@ -17,6 +17,8 @@ from syncline.domain.errors import Refused
 from syncline.domain.ids import is_id
 from syncline.serving.auth import Caller, authenticate, no_such_library
 from syncline.serving.bodies import BODY_BYTES_MAX, answer, read_body
+from syncline.serving.http import remote_address
+from syncline.serving.limits import RATE_LIMITS, rate_of
 
 B = TypeVar("B")
 A = TypeVar("A")
@@ -140,7 +142,7 @@ def bind(route: Route[B, A], handler: Callable[[Call, B], Awaitable[A | web.Stre
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = await authenticate(request) if route.signed_in else None
+        caller = await _admit(request, route)
         body = await _body_of(request, route)
         answered = await handler(Call(request, route, caller), body)
         if isinstance(answered, web.StreamResponse):
@@ -150,6 +152,20 @@ def bind(route: Route[B, A], handler: Callable[[Call, B], Awaitable[A | web.Stre
         return answer(request, answered, route.status)  # type: ignore[arg-type]
 
     return Endpoint(route, handle)
+
+
+async def _admit(request: web.Request, route: Route[Any, Any]) -> Caller | None:
+    """Who asks, within the rate limits: the address's first, so that guessing tokens is bounded too."""
+    limits = request.app.get(RATE_LIMITS)
+    rate = rate_of(route.method, route.path, signed_in=route.signed_in)
+    if limits is not None:
+        await limits.check_address(request, rate, remote_address(request))
+    if not route.signed_in:
+        return None
+    caller = await authenticate(request)
+    if limits is not None:
+        await limits.check_caller(request, rate, caller.account, caller.device)
+    return caller
 
 
 async def _body_of(request: web.Request, route: Route[B, A]) -> B:

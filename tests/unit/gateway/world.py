@@ -7,7 +7,7 @@ import base64
 import hashlib
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +36,7 @@ from syncline.memory.tables import MemoryTables
 from syncline.messages import commit_changes, outcome_ready
 from syncline.ports.queues import Message, Queue
 from syncline.serving.consumer import Consumer, each
+from syncline.serving.limits import DEFAULTS
 from syncline.serving.metrics import Metrics
 from syncline.store.journal import Journal
 from syncline.store.usage import Quotas
@@ -134,6 +135,7 @@ class World:
         counts: Counts | None = None,
         registration: Registration = Registration.OPEN,
         quotas: Quotas = NO_QUOTAS,
+        rates: Mapping[str, int] = DEFAULTS,
     ) -> None:
         self.clock = OffsetClock()
         self.tables = MemoryTables()
@@ -158,6 +160,7 @@ class World:
             public_url="http://syncline.test",
             registration=registration,
             quotas=quotas,
+            rates=rates,
             passwords=Passwords(hasher),
             chance=Chance(new_id=self.new_id),
             wait_s=wait_s,
@@ -266,8 +269,9 @@ async def running_world(
     counts: Counts | None = None,
     registration: Registration = Registration.OPEN,
     quotas: Quotas = NO_QUOTAS,
+    rates: Mapping[str, int] = DEFAULTS,
 ) -> AsyncIterator[World]:
-    world = World(wait_s=wait_s, counts=counts, registration=registration, quotas=quotas)
+    world = World(wait_s=wait_s, counts=counts, registration=registration, quotas=quotas, rates=rates)
     deciding_task = asyncio.create_task(world.consumer.run()) if deciding else None
     async with TestClient(TestServer(world.app)) as client:
         world.client = client
