@@ -47,7 +47,7 @@ def test_a_member_may_leave(alice: Person, bob: Person) -> None:
 
 
 def test_refusals_of_sharing(alice: Person, bob: Person) -> None:
-    told = alice.is_refused("no-such-account", "library", "share", "Shared", "nobody@example.org")
+    told = alice.is_refused("no-such-account", "library", "transfer", "Shared", "nobody@example.org")
     assert "syncline register" in told
     alice.is_refused("last-owner", "library", "unshare", "Shared", alice.email)
     alice.does("library", "share", "Shared", bob.email)
