@@ -22,7 +22,7 @@ def devices(context: click.Context) -> None:
 devices.params += common_options()
 
 
-@command("list", examples=["syncline devices", "syncline devices list --json"])
+@command("list", examples=["syncline devices list", "syncline devices list --json"])
 async def list_(call: Call) -> Answer:
     """List the devices you are signed in on."""
     return await _list(call)

@@ -23,7 +23,7 @@ def invitations(context: click.Context) -> None:
 invitations.params += common_options()
 
 
-@command("list", examples=["syncline invitations", "syncline invitations list Shared"])
+@command("list", examples=["syncline invitations list", "syncline invitations list Shared"])
 @click.argument("library", required=False, default="")
 async def list_(call: Call, library: str) -> Answer:
     """List who is invited to your libraries, or to one, and has not come yet."""
