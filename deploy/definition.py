@@ -19,7 +19,7 @@ SERVICES = ("gateway", "metadata", "syncer", "notifier")
 # The identity of whoever runs `syncline-admin`.
 OPERATOR = "admin"
 
-TABLES = ("journal", "views", "directory", "outcomes", "mail")
+TABLES = ("journal", "views", "directory", "outcomes", "mail", "audit")
 TABLES_THAT_EXPIRE = ("directory", "outcomes", "mail")
 TTL_ATTRIBUTE = "expires_at"
 
@@ -92,10 +92,15 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic and the queues (short names) that get its messages raw."""
+    """A topic and the queues (short names) that get its messages: raw, or in SNS's signed envelope.
+
+    `policy` lets another service of AWS publish.
+    """
 
     name: str
     subscribers: tuple[str, ...]
+    raw: bool = True
+    policy: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ class Definition:
     tables: tuple[Table, ...]
     queues: tuple[Queue, ...]
     topic: Topic
+    mail_topic: Topic
     identities: tuple[Identity, ...]
     client_role: ClientRole
     mail_from: str
@@ -137,10 +143,12 @@ def define(
     mail_from: str,
     uploads_delay_seconds: int = UPLOADS_DELAY_SECONDS,
     cors_origins: tuple[str, ...] = ("*",),
+    mail_events_raw: bool = False,
 ) -> Definition:
     """The resources of the stack that `names` names.
 
-    `uploads_delay_seconds` is 0–900 (SQS's bounds); `mail_from` is the address mail is sent from.
+    `uploads_delay_seconds` is 0–900 (SQS's bounds); `mail_from` is the address mail is sent from;
+    `mail_events_raw` leaves out the signed envelope around SES's events, where SNS's signatures cannot be checked.
     """
     return Definition(
         names=names,
@@ -150,6 +158,9 @@ def define(
         ),
         queues=_queues(names, uploads_delay_seconds),
         topic=Topic(names.topic, ("sync", "notify")),
+        mail_topic=Topic(
+            names.mail_topic, ("bounces",), raw=mail_events_raw, policy=permissions.ses_may_publish(names)
+        ),
         identities=tuple(
             Identity(service, names.identity(service), permissions.of_service(service, names, mail_from))
             for service in (*SERVICES, OPERATOR)
@@ -179,6 +190,7 @@ def _queues(names: Names, uploads_delay_seconds: int) -> tuple[Queue, ...]:
         Queue("sync", policy=from_topic("sync")),
         Queue("notify", policy=from_topic("notify")),
         Queue("letters"),
+        Queue("bounces", policy=permissions.mail_topic_may_send(names, "bounces")),
     )
     return tuple(
         replace(

@@ -59,6 +59,19 @@ class Names:
         return f"arn:aws:sqs:{self.region}:{self.account}:{self.dead_queue(queue)}"
 
     @property
+    def mail_topic(self) -> str:
+        return f"{self.stack}-mail-events"
+
+    @property
+    def mail_topic_arn(self) -> str:
+        return f"arn:aws:sns:{self.region}:{self.account}:{self.mail_topic}"
+
+    @property
+    def mail_configuration_set(self) -> str:
+        """SES's configuration set under which mail is sent: it publishes what became of mail to the topic."""
+        return f"{self.stack}-mail"
+
+    @property
     def topic_arn(self) -> str:
         return f"arn:aws:sns:{self.region}:{self.account}:{self.topic}"
 

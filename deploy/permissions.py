@@ -22,6 +22,8 @@ _WRITE_ROWS = (
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
 )
+# Rows are added and read; nobody may change or remove them (a batch may hold removals, so none of those either).
+_APPEND_ROWS = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem")
 _FIND_QUEUE = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
 # On AWS the batch calls need the single call's permission; the local AWS asks for one in their own name.
 _SEND = ("sqs:SendMessage", "sqs:SendMessageBatch")
@@ -35,6 +37,7 @@ _CONSUME = (
 _READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
 _UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 _BYTES = ("objects/", "direct/")
+_SWEPT_ROWS = ("grant#*", "grants#*", "retained#*", "sweep#*", "usage#*")
 _SYNCERS_ROWS = ("device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*")
 
 
@@ -81,6 +84,25 @@ def topic_may_send(names: Names, queue: str) -> Document:
     return _may_send(names, queue, "sns.amazonaws.com", names.topic_arn)
 
 
+def mail_topic_may_send(names: Names, queue: str) -> Document:
+    """Queue policy for a queue that is subscribed to the topic of SES's events."""
+    return _may_send(names, queue, "sns.amazonaws.com", names.mail_topic_arn)
+
+
+def ses_may_publish(names: Names) -> Document:
+    """Topic policy: SES publishes what became of this account's mail, and nobody else."""
+    return _document(
+        {
+            "Sid": "SesMayPublish",
+            "Effect": "Allow",
+            "Principal": {"Service": "ses.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": names.mail_topic_arn,
+            "Condition": {"StringEquals": {"aws:SourceAccount": names.account}},
+        }
+    )
+
+
 def never_overwrite(names: Names) -> Document:
     """Bucket policy: whoever writes under `objects/` says `If-None-Match`. For AWS only.
 
@@ -107,6 +129,7 @@ def _gateway(names: Names) -> list[Statement]:
     return [
         _rows("WriteDirectory", names, ("directory", "outcomes"), _READ_ROWS + _WRITE_ROWS),
         _rows("ReadJournal", names, ("journal", "views"), _READ_ROWS),
+        _rows("WriteAudit", names, ("audit",), _APPEND_ROWS),
         # It creates libraries (a head) and moves the members' epoch, in one transaction with the directory.
         _rows("WriteHeads", names, ("journal",), _WRITE_ROWS, keys=("head#*",)),
         # People are told why they get no mail, and may try again.
@@ -124,10 +147,12 @@ def _metadata(names: Names) -> list[Statement]:
         _rows("WriteJournal", names, ("journal", "views", "outcomes"), _READ_ROWS + _WRITE_ROWS),
         _rows("ReadDirectory", names, ("directory",), _READ_ROWS),
         # The sweep moves grants through their index, counts what landed, and remembers how far it has come.
-        _rows("WriteSweep", names, ("directory",), _WRITE_ROWS, keys=("grant#*", "grants#*", "sweep#*", "usage#*")),
+        _rows("WriteSweep", names, ("directory",), _WRITE_ROWS, keys=_SWEPT_ROWS),
         _allow("CheckBytes", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in (*_BYTES, "commands/")]),
         # Intake groups what landed into commands that may be too large for a queue message.
         _allow("KeepLargeCommands", ("s3:PutObject",), [names.objects_arn("commands/")]),
+        # What retention has given up and no version names any more. Nobody else removes what was uploaded.
+        _allow("FreeBytes", ("s3:DeleteObjectVersion",), [names.objects_arn(prefix) for prefix in _BYTES]),
         # Without it a missing object answers 403 instead of 404; the sweep lists what landed.
         _allow("ListObjects", ("s3:ListBucket",), [names.bucket_arn]),
         _consume(names, queues, also=_SEND),
@@ -155,9 +180,11 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
         _rows("ReadJournal", names, ("journal", "views", "directory"), _READ_ROWS),
         _rows("WriteMail", names, ("mail",), _READ_ROWS + _WRITE_ROWS),
         _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*")),
-        *_consume_and_set_aside(names, "notify", "letters"),
+        *_consume_and_set_aside(names, "notify", "letters", "bounces"),
         # The sender is the bound, not the resource: the local AWS names none for a mail, and knows no sender.
-        _allow("AskForLimits", ("ses:GetAccount",), ["*"]),
+        # It names no resource; the region bounds it where that is known.
+        _allow("AskForLimits", ("ses:GetAccount",), ["*"])
+        | {"Condition": {"StringEqualsIfExists": {"aws:RequestedRegion": names.region}}},
         _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), ["*"])
         | {"Condition": {"StringEqualsIfExists": {"ses:FromAddress": mail_from}}},
     ]
@@ -169,6 +196,7 @@ def _operator(names: Names) -> list[Statement]:
     queues = ("uploads", "direct", "commits", "sync", "notify", "letters")
     return [
         _rows("MendRows", names, tables, _READ_ROWS + _WRITE_ROWS),
+        _rows("WriteAudit", names, ("audit",), _APPEND_ROWS),
         _allow("ReadObjects", _READ_OBJECTS, [names.objects_arn("")]),
         _allow("ListObjects", ("s3:ListBucket",), [names.bucket_arn]),
         _consume(names, queues, also=_SEND),

@@ -43,9 +43,12 @@ class Clients:
 
 
 def embedded_definition() -> Definition:
-    """The definition with the embedded stack's names and its short delay of uploads."""
+    """The definition with the embedded stack's names and its short delay of uploads.
+
+    The local SNS signs nothing: events about mail come raw.
+    """
     names = Names(region=aws.REGION, account=aws.ACCOUNT, bucket="syncline-files")
-    return define(names, mail_from=MAIL_FROM, uploads_delay_seconds=UPLOADS_DELAY_SECONDS)
+    return define(names, mail_from=MAIL_FROM, uploads_delay_seconds=UPLOADS_DELAY_SECONDS, mail_events_raw=True)
 
 
 async def provision(place: Place, definition: Definition) -> dict[str, AccessKey]:
@@ -60,7 +63,8 @@ async def provision(place: Place, definition: Definition) -> dict[str, AccessKey
             await _table(clients.dynamodb, table)
         for queue in definition.queues:
             await _queue(clients.sqs, definition.names, queue)
-        await _topic(clients, definition.names, definition.topic)
+        for topic in (definition.topic, definition.mail_topic):
+            await _topic(clients, definition.names, topic)
         await _bucket(clients.s3, definition.names, definition.bucket)
         await _sender(clients.sesv2, definition.mail_from)
         keys = await _identities(clients.iam, place, definition.identities)
@@ -153,18 +157,23 @@ async def _queue_with(sqs: Client, name: str, fifo: bool, attributes: Mapping[st
 
 async def _topic(clients: Clients, names: Names, topic: Topic) -> None:
     arn = (await clients.sns.create_topic(Name=topic.name))["TopicArn"]
+    if topic.policy is not None:
+        await clients.sns.set_topic_attributes(
+            TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps(topic.policy)
+        )
+    raw = "true" if topic.raw else "false"
     for queue in topic.subscribers:
         subscription = await clients.sns.subscribe(
             TopicArn=arn,
             Protocol="sqs",
             Endpoint=names.queue_arn(queue),
-            Attributes={"RawMessageDelivery": "true"},
+            Attributes={"RawMessageDelivery": raw},
             ReturnSubscriptionArn=True,
         )
         await clients.sns.set_subscription_attributes(
             SubscriptionArn=subscription["SubscriptionArn"],
             AttributeName="RawMessageDelivery",
-            AttributeValue="true",
+            AttributeValue=raw,
         )
 
 

@@ -19,14 +19,16 @@ async def main() -> None:
     configure_logging(SERVICE, settings.log_level)
     async with connect(settings) as aws:
         notifier = make_notifier(
-            Ports(aws.tables, aws.queues, aws.mailer, SystemClock()),
+            Ports(aws.tables, aws.queues, aws.mailer, SystemClock(), aws.certificates),
             link_keys=settings.secrets().link_keys,
             public_url=settings.public_url,
             mail_from=settings.mail_from,
             window_s=settings.digest_window_s,
+            reply_to=settings.reply_to,
+            mail_topic_arn=settings.mail_topic_arn,
         )
         server = HttpServer(notifier.app, *settings.listen)
-        await live([notifier.sender, notifier.consumer, notifier.letters, server])
+        await live([notifier.sender, notifier.consumer, notifier.letters, notifier.returns, server])
 
 
 if __name__ == "__main__":

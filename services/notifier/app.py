@@ -15,7 +15,9 @@ from services.notifier.pacing import PacedMailer
 from services.notifier.posting import Posting, post_letters
 from services.notifier.recipients import Recipients
 from services.notifier.rendering import Renderer
+from services.notifier.returns import Returns, take_returns
 from services.notifier.sending import Sender
+from services.notifier.signatures import NO_CERTIFICATES, Certificates
 from syncline.domain.capabilities import SigningKey
 from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
@@ -44,6 +46,7 @@ class Ports:
     queues: Queues
     mailer: Mailer
     clock: Clock
+    certificates: Certificates = NO_CERTIFICATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Notifier:
     app: web.Application
     consumer: Consumer
     letters: Consumer
+    returns: Consumer
     sender: Sender
     gathering: Gathering
     mailboxes: Mailboxes
@@ -66,6 +70,7 @@ def make_notifier(
     mail_from: str,
     window_s: int,
     reply_to: str = "",
+    mail_topic_arn: str = "",
 ) -> Notifier:
     """Raises ``Broken`` when ``mail_from`` is no address."""
     metrics = Metrics(SERVICE)
@@ -93,8 +98,12 @@ def make_notifier(
     letters = Consumer(
         ports.queues, Queue.LETTERS, post_letters(posting), clock=ports.clock, metrics=metrics, receivers=1
     )
+    taking = Returns(suppressions, ports.certificates, metrics, topic_arn=mail_topic_arn)
+    returns = Consumer(
+        ports.queues, Queue.BOUNCES, take_returns(taking), clock=ports.clock, metrics=metrics, receivers=1
+    )
     app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
-    return Notifier(app, consumer, letters, sender, gathering, mailboxes)
+    return Notifier(app, consumer, letters, returns, sender, gathering, mailboxes)
 
 
 async def _look(tables: Tables) -> None:

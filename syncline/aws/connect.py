@@ -10,6 +10,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 
 from syncline.aws.cache import RedisCache
+from syncline.aws.certificates import SnsCertificates
 from syncline.aws.credentials import StsCredentialIssuer
 from syncline.aws.mail import SesMailer
 from syncline.aws.objects import S3Objects
@@ -62,7 +63,11 @@ class Aws:
     @property
     def mailer(self) -> SesMailer:
         mail_from = self._settings.mail_from
-        return SesMailer(self._clients["ses"], mail_from)
+        return SesMailer(self._clients["ses"], mail_from, configuration_set=self._settings.mail_configuration_set)
+
+    @property
+    def certificates(self) -> SnsCertificates:
+        return SnsCertificates()
 
     @property
     def cache(self) -> RedisCache:

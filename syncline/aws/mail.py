@@ -23,9 +23,10 @@ Client = Any
 class SesMailer:
     """``Mailer`` that sends from ``mail_from``. ``client`` must not retry by itself: a mail could go twice."""
 
-    def __init__(self, client: Client, mail_from: str) -> None:
+    def __init__(self, client: Client, mail_from: str, *, configuration_set: str = "") -> None:
         self._client = client
         self._mail_from = mail_from
+        self._more = {"ConfigurationSetName": configuration_set} if configuration_set else {}
 
     async def send(self, message: EmailMessage, *, to: str) -> str:
         with ours(f"Send mail to {to}"):
@@ -34,6 +35,7 @@ class SesMailer:
                     FromEmailAddress=self._mail_from,
                     Destination={"ToAddresses": [to]},
                     Content={"Raw": {"Data": message.as_bytes(policy=SMTP)}},
+                    **self._more,
                 )
             except ClientError as error:
                 if code_of(error) in REJECTED and UNVERIFIED not in str(error):

@@ -122,6 +122,21 @@ class Settings:
         return self.needed("SYNCLINE_MAIL_FROM")
 
     @property
+    def reply_to(self) -> str:
+        """Where answers to mail go; "" for its sender."""
+        return self.variables.get("SYNCLINE_MAIL_REPLY_TO", "")
+
+    @property
+    def mail_configuration_set(self) -> str:
+        """SES's configuration set, which publishes bounces and complaints; "" for none."""
+        return self.variables.get("SYNCLINE_MAIL_CONFIGURATION_SET", "")
+
+    @property
+    def mail_topic_arn(self) -> str:
+        """The topic whose signed envelopes about mail count; "": the queue gets them raw, as its policy allows."""
+        return self.variables.get("SYNCLINE_MAIL_TOPIC_ARN", "")
+
+    @property
     def digest_window_s(self) -> int:
         """How long changes are gathered before a mail goes out."""
         return self._number("SYNCLINE_DIGEST_WINDOW_SECONDS", DIGEST_WINDOW_S)

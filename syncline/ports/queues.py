@@ -30,6 +30,7 @@ class Queue(StrEnum):
     SYNC = "sync"  # LibraryMoved for the syncer
     NOTIFY = "notify"  # LibraryMoved for the notifier
     LETTERS = "letters"  # SendLetter for the notifier
+    BOUNCES = "bounces"  # SES's events, for the notifier
 
 
 RECEIVES_MAX = 5

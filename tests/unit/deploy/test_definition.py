@@ -42,7 +42,7 @@ def allowed(definition: Definition, service: str, action: str) -> set[str]:
 def test_everything_carries_the_stack_in_its_name(definition):
     named = [table.name for table in definition.tables]
     named += [name for queue in definition.queues for name in (queue.name, queue.dead_name)]
-    named += [definition.topic.name, definition.client_role.name]
+    named += [definition.topic.name, definition.mail_topic.name, definition.client_role.name]
     named += [identity.name for identity in definition.identities]
     assert all(name.startswith("teal-") for name in named)
     assert len(set(named)) == len(named)
@@ -75,6 +75,7 @@ def test_only_uploads_are_delayed(definition):
         "sync": 0,
         "notify": 0,
         "letters": 0,
+        "bounces": 0,
     }
 
 
@@ -97,6 +98,7 @@ def test_each_source_may_send_to_its_queues_alone(definition):
         "sync": topic,
         "notify": topic,
         "letters": None,
+        "bounces": {"aws:SourceArn": NAMES.mail_topic_arn},
     }
 
 

@@ -40,17 +40,22 @@ class World:
         self.tables = MemoryTables()
         self.queues = MemoryQueues(self.clock)
         self.mailer = MemoryMailer()
+        self.certificates: dict[str, bytes] = {}
+        self.mail_topic_arn = ""
         self.directory = Directory(self.tables)
         self.follows = Follows(self.tables)
 
     def notifier(self, *, tables: Tables | None = None, mailer: MemoryMailer | None = None) -> Notifier:
-        ports = Ports(tables or self.tables, self.queues, mailer or self.mailer, self.clock)
+        ports = Ports(
+            tables or self.tables, self.queues, mailer or self.mailer, self.clock, MemoryCertificates(self.certificates)
+        )
         return make_notifier(
             ports,
             link_keys=LINK_KEYS,
             public_url=PUBLIC_URL,
             mail_from="Syncline <mail@sync.example.org>",
             window_s=WINDOW_S,
+            mail_topic_arn=self.mail_topic_arn,
         )
 
     async def account(self, name: str) -> str:
@@ -75,6 +80,18 @@ class World:
 
     def sent_to(self, name: str) -> list[EmailMessage]:
         return [sent.message for sent in self.mailer.sent if sent.to == f"{name.lower()}@example.org"]
+
+
+class MemoryCertificates:
+    """``Certificates`` of a dictionary by URL."""
+
+    def __init__(self, certificates: dict[str, bytes]) -> None:
+        self._certificates = certificates
+
+    async def get(self, url: str) -> bytes:
+        if url not in self._certificates:
+            raise Temporary("SNS does not answer")
+        return self._certificates[url]
 
 
 class FlakyMailer(MemoryMailer):
