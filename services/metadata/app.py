@@ -6,6 +6,7 @@ from aiohttp import web
 
 from services.metadata.arrivals import Arrivals
 from services.metadata.committer import Committer
+from services.metadata.giving_up import GivingUp
 from services.metadata.grant_sweep import GrantSweep
 from services.metadata.intake import Intake
 from services.metadata.measures import Measures
@@ -88,6 +89,7 @@ def make_sweep(
     jobs = (
         GrantSweep(tables, objects, arrivals, clock, measures, grace_s=grace),
         MoveSweep(tables, topic, clock, measures, grace_s=grace),
+        GivingUp(tables, objects, queues, clock, measures),
     )
     return Sweep(jobs, tables, clock, measures, interval_s=interval_s)
 

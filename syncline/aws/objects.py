@@ -91,6 +91,10 @@ class S3Objects:
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
 
+    async def delete_version(self, key: str, s3_version: str) -> None:
+        with ours(f"Delete {key}"):
+            await self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=s3_version)
+
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
         request = self._named(key, s3_version) | {"ResponseContentDisposition": as_attachment(filename)}
         with ours(f"Sign a URL for {key}"):

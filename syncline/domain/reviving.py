@@ -41,18 +41,21 @@ def purge(attempt: Attempt, request: Purge) -> Verdict:
     """Rule 13: contents are given up, but never the one that a live file has, nor one whose removal is newer."""
     draft = attempt.draft
     node = draft.node(request.node)
-    if node is None or node.kind is not Kind.FILE:
-        raise Refused("no-such-file", f"There is no file {request.node} in this library.")
+    if node is None:
+        raise Refused("no-such-node", f"There is no node {request.node} in this library.")
     removal = removal_of(draft, node)
-    may_go_whole = removal is not None and removal.seq == request.removed_seq
+    is_over = removal is not None and removal.seq == request.removed_seq
     given_up = 0
     for version in dict.fromkeys(request.versions):
         record = draft.version(version)
         is_current = node.version is not None and node.version.id == version
-        if record is None or record.node != node.id or draft.is_purged(version) or (is_current and not may_go_whole):
+        if record is None or record.node != node.id or draft.is_purged(version) or (is_current and not is_over):
             continue
         draft.purged.append(_purged(version, record))
         given_up += 1
+    if is_over and node.removed:
+        draft.take_out_of_trash(node)
+        return Verdict(Status.APPLIED, node.id)
     return Verdict(Status.APPLIED if given_up else Status.UNCHANGED, node.id)
 
 

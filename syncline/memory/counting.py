@@ -167,6 +167,10 @@ class CountingObjects:
             seen += 1
             yield listed
 
+    async def delete_version(self, key: str, s3_version: str) -> None:
+        self._counts.call("DeleteObject")
+        await self._inner.delete_version(key, s3_version)
+
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
         return await self._inner.presign_get(key, s3_version, filename=filename, expires_s=expires_s)
 

@@ -158,6 +158,9 @@ class FaultyObjects:
     def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
         return self._plan.run_through("objects.list_objects", self._inner.list_objects(prefix, after=after))
 
+    async def delete_version(self, key: str, s3_version: str) -> None:
+        await self._plan.run("objects.delete_version", lambda: self._inner.delete_version(key, s3_version))
+
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
         return await self._inner.presign_get(key, s3_version, filename=filename, expires_s=expires_s)
 

@@ -96,6 +96,14 @@ class MemoryObjects:
                 yield ListedObject(key, info.size_bytes, info.last_modified)
             last = page[-1]
 
+    async def delete_version(self, key: str, s3_version: str) -> None:
+        await asyncio.sleep(0)
+        left = [one for one in self._versions.get(key, []) if one[0].s3_version != s3_version]
+        if left:
+            self._versions[key] = left
+        else:
+            self._versions.pop(key, None)
+
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
         expires_at = self._clock.now_ms() // 1000 + expires_s
         return f"memory://{BUCKET}/{quote(key)}?versionId={s3_version}&expires={expires_at}&filename={quote(filename)}"

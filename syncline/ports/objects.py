@@ -57,6 +57,10 @@ class ObjectStore(Protocol):
         """The same listing with what it says of each object. As dear as ``list_keys``."""
         ...
 
+    async def delete_version(self, key: str, s3_version: str) -> None:
+        """Remove one object version for ever; one that is not there is no error."""
+        ...
+
     async def presign_get(self, key: str, s3_version: str, *, filename: str, expires_s: int) -> str:
         """A URL that anyone can GET for ``expires_s`` seconds; browsers save it as ``filename``."""
         ...

@@ -23,7 +23,7 @@ from syncline.domain.errors import ConditionFailed
 from syncline.ports.tables import Equals, Key, Row, Table, Tables, Update
 from syncline.store.codec import number
 
-RETENTION_SHARDS = 16
+RETENTION_SHARDS = 4
 _READ_AT_ONCE = 100
 
 

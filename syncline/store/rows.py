@@ -170,7 +170,11 @@ def permit_of(location: Location) -> str:
 
 
 def copy_key(library: str, permit: str, version: str) -> Key:
-    return Key(f"copies#{library}#{permit}", version)
+    return Key(copies_partition(library, permit), version)
+
+
+def copies_partition(library: str, permit: str) -> str:
+    return f"copies#{library}#{permit}"
 
 
 def trash_partition(library: str) -> str:

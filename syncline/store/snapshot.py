@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 
 from syncline.domain.errors import Broken
 from syncline.domain.facts import VersionRecord
-from syncline.domain.nodes import Kind, Node, Place, root_node
+from syncline.domain.nodes import Kind, Location, Node, Place, root_node
 from syncline.domain.paths import clean_path, split_path
 from syncline.store.overlay import Overlay
+from syncline.store.rows import permit_of
 from syncline.store.views import Views
 
 DEPTH_MAX = 1_024
@@ -125,6 +126,15 @@ class Snapshot:
         asked = {node for node in nodes if node != self.library and node not in self.overlay.nodes}
         return asked - (await self.first_states(sorted(asked))).keys()
 
+    async def named(self, location: Location) -> bool:
+        """Whether a version that was not given up has its bytes in the same object as ``location``."""
+        permit = permit_of(location)
+        newer = [version for version, record in self.overlay.records.items() if _is_in(record, location)]
+        ids = dict.fromkeys([permit, *await self._views.copies(self.library, permit), *newer])
+        records = await self.version_records(list(ids))
+        names = [version for version, record in records.items() if _is_in(record, location)]
+        return len(await self.purged(names)) < len(names)
+
     async def purged(self, versions: Sequence[str]) -> set[str]:
         """Those of many versions whose content was given up."""
         known = self.overlay.purged.intersection(versions)
@@ -134,3 +144,12 @@ class Snapshot:
         """The states in which those of many nodes that exist at ``base`` were born."""
         found = await self._views.first_states(self.library, nodes)
         return {node: state for node, state in found.items() if state.seq <= self._base}
+
+
+def _is_in(record: VersionRecord, location: Location) -> bool:
+    """Whether a version's bytes are in the same object, wherever in it."""
+    version = record.version
+    return version is not None and (version.location.key, version.location.s3_version) == (
+        location.key,
+        location.s3_version,
+    )

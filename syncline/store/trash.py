@@ -59,14 +59,16 @@ class Trash:
                 return TrashPage(found, last)
         return TrashPage(found, last if read == rows_max else "")
 
-    async def removal(self, snapshot: Snapshot, node: str, seq: int) -> Removal | None:
-        """The removal of a node at ``seq``, whether or not it still counts."""
-        key = removal_key(snapshot.library, seq, node)
-        for row in self._newer(snapshot):
-            if row["sk"] == key.sk:
-                return unpack(Removal, row["body"])
-        found = await self._tables.get(Table.VIEWS, key)
-        return None if found is None else unpack(Removal, found["body"])
+    async def counts(self, snapshot: Snapshot, node: str, seq: int) -> bool:
+        """Whether the removal of a node at ``seq`` still counts."""
+        first, last = (
+            removal_key(snapshot.library, seq, node, 1),
+            removal_key(snapshot.library, seq, node, snapshot.seq),
+        )
+        if any(first.sk <= str(row["sk"]) <= last.sk for row in self._newer(snapshot)):
+            return False
+        rows = self._tables.query(Table.VIEWS, first.pk, first=first.sk, last=last.sk, limit=1)
+        return not [row async for row in rows]
 
     def _newer(self, snapshot: Snapshot) -> list[Row]:
         """The rows that the views lack so far, in the order of reading."""

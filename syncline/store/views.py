@@ -18,6 +18,7 @@ from syncline.store.rows import (
     FIRST,
     SEQ_MAX,
     applied_key,
+    copies_partition,
     digits,
     node_in,
     node_key,
@@ -166,6 +167,12 @@ class Views:
         keys = {version_key(library, version): version for version in ids}
         rows = await self._tables.get_many(Table.VIEWS, list(keys)) if keys else {}
         return {keys[key]: record_in(row) for key, row in rows.items()}
+
+    async def copies(self, library: str, permit: str) -> list[str]:
+        """The versions whose bytes came under this permit, but that one's own. Ids that no commit names may be among
+        them for a moment."""
+        rows = self._tables.query(Table.VIEWS, copies_partition(library, permit))
+        return [str(row["sk"]) async for row in rows]
 
     async def purged(self, library: str, versions: Sequence[str], at: int) -> set[str]:
         """Those of many versions whose content was given up as of ``at``, in batches."""

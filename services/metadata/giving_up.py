@@ -1,0 +1,263 @@
+"""Giving up what libraries need not keep any longer, and freeing its bytes: a job of the sweep.
+
+Two steps, far apart. A ``Purge`` is a command like any other: from its commit on the version has no content. Its bytes
+are deleted ``GRACE_S`` after that commit, if nothing names them by then. Both read the journal forward, each rule from
+where it stands; a rule goes on only past commits that leave nothing to do, so a command that was lost is sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from services.metadata.measures import Measures
+from syncline.domain.commands import MAX_REQUESTS, Command, Purge
+from syncline.domain.commits import Commit, Effect
+from syncline.domain.facts import VersionRecord
+from syncline.domain.ids import id_from_bytes
+from syncline.domain.nodes import Kind, Node
+from syncline.messages import commit_changes
+from syncline.messages.commit_changes import MAX_INLINE_BYTES, CommitChanges
+from syncline.ports.clock import Clock
+from syncline.ports.objects import ObjectStore
+from syncline.ports.queues import Queue, Queues
+from syncline.ports.tables import Tables
+from syncline.serving.logging import get_logger
+from syncline.store.journal import Head, Journal
+from syncline.store.retentions import RETENTION_SHARDS, Progress, Retained, Retentions
+from syncline.store.snapshot import Snapshot
+from syncline.store.subtrees import Whereabouts, below
+from syncline.store.trash import Trash
+from syncline.store.tree import TreeReader
+from syncline.store.views import Views
+
+DAY_MS = 24 * 3_600 * 1_000
+GRACE_S = 30 * 24 * 3_600
+"""Bytes outlive their version by this. Longer than anything that may still lead to them: permits (24 h), links in mail
+(7 days), outcomes of commands (30 days); cursors lead to versions, and a purged version is not given out."""
+COMMITS_PER_ROUND_MAX = 2_048
+VERSIONS_AT_ONCE = 100
+FILES_IN_TRASH_AT_ONCE = 20_000
+LOOK_AGAIN_MS = 3_600 * 1_000
+"""A rule without a fixed time (how many versions of a file) is looked at this often."""
+
+
+NEVER_MS = 2**53
+VERSIONS_PER_COMMAND_MAX = 5_000
+"""A commit of so many is some 1 MB."""
+
+Look = Callable[[Snapshot, Commit], Awaitable[list[Purge]]]
+
+
+@dataclass
+class Found:
+    """What one rule found in one round. ``done``: up to which seq nothing is left to do. ``look_ms``: when there may be
+    more."""
+
+    requests: list[Purge]
+    done: int
+    look_ms: int
+
+
+class GivingUp:
+    """``Job`` of the sweep."""
+
+    name = "giving-up"
+
+    def __init__(self, tables: Tables, objects: ObjectStore, queues: Queues, clock: Clock, measures: Measures) -> None:
+        self._retentions = Retentions(tables)
+        self._journal = Journal(tables)
+        self._tree = TreeReader(self._journal, Views(tables))
+        self._bin = Trash(tables)
+        self._objects = objects
+        self._queues = queues
+        self._clock = clock
+        self._measures = measures
+
+    async def round(self) -> None:
+        """Every library with rules in which something is due."""
+        for shard in range(RETENTION_SHARDS):
+            async for batch in self._retentions.due(shard, self._clock.now_ms()):
+                for retained in batch:
+                    await self._one(retained)
+
+    async def _one(self, retained: Retained) -> None:
+        """One library. Under a hold nothing moves, so that nothing is missed when it ends."""
+        library, rules, progress, now_ms = retained.library, retained.rules, retained.progress, self._clock.now_ms()
+        head = await self._journal.head(library)
+        if head is None or rules.hold:
+            await self._retentions.advance(retained, progress, now_ms + LOOK_AGAIN_MS)
+            return
+        snapshot = await self._tree.at(library, head.seq)
+        counting = partial(self._beyond, rules.versions_max)
+        aged, counted, trashed = [
+            await self._along(snapshot, after, age_ms, look) if wanted else Found([], after, NEVER_MS)
+            for wanted, after, age_ms, look in (
+                (rules.versions_days, progress.aged, rules.versions_days * DAY_MS, self._superseded),
+                (rules.versions_max, progress.counted, 0, counting),
+                (rules.trash_days, progress.trashed, rules.trash_days * DAY_MS, self._removed),
+            )
+        ]
+        freed = await self._free(snapshot, progress.freed)
+        await self._send(head, library, [*aged.requests, *counted.requests, *trashed.requests], now_ms)
+        came = Progress(aged.done, counted.done, trashed.done, freed.done)
+        await self._retentions.advance(retained, came, min(one.look_ms for one in (aged, counted, trashed, freed)))
+
+    # -- what is due -----------------------------------------------------------------------------------------------
+
+    async def _along(self, snapshot: Snapshot, after: int, age_ms: int, look: Look) -> Found:
+        """Read the journal on, as far as its commits are of this age and until there is enough for one command."""
+        requests: list[Purge] = []
+        done, now_ms = after, self._clock.now_ms()
+        async for commit in self._commits(snapshot, after):
+            if commit.at_ms + age_ms > now_ms:
+                return Found(requests, done, now_ms if requests else commit.at_ms + age_ms)
+            requests += await look(snapshot, commit)
+            if not requests:
+                done = commit.seq
+            if len(requests) >= MAX_REQUESTS:
+                break
+        # What comes after the head is due its age from now, at the soonest; counts have none and are looked at again.
+        at_rest = done == snapshot.seq
+        return Found(requests, done, now_ms + max(age_ms, LOOK_AGAIN_MS) if at_rest else now_ms)
+
+    def _commits(self, snapshot: Snapshot, after: int) -> AsyncIterator[Commit]:
+        upto = max(after, min(snapshot.seq, after + COMMITS_PER_ROUND_MAX))
+        return self._journal.read(snapshot.library, after, upto)
+
+    async def _superseded(self, snapshot: Snapshot, commit: Commit) -> list[Purge]:
+        """What this commit superseded, and what it brought that was history from the beginning."""
+        found: list[Purge] = []
+        for node_id, then in _files_in(commit).items():
+            node = await snapshot.node(node_id)
+            if node is not None:
+                old = await self._kept(snapshot, node, commit.seq + 1, 0)
+                found += _purges(node, [version for version in old if version not in (then, _current(node))])
+        return found
+
+    async def _beyond(self, versions_max: int, snapshot: Snapshot, commit: Commit) -> list[Purge]:
+        """Of the files that a commit touched, the versions that are too many by now."""
+        found: list[Purge] = []
+        for node_id in _files_in(commit):
+            node = await snapshot.node(node_id)
+            if node is not None:
+                old = await self._kept(snapshot, node, None, versions_max)
+                found += _purges(node, [version for version in old if version != _current(node)])
+        return found
+
+    async def _removed(self, snapshot: Snapshot, commit: Commit) -> list[Purge]:
+        """What this commit removed and is in the trash since, with all that was in removed folders."""
+        found: list[Purge] = []
+        for change in commit.changes:
+            if change.effect is not Effect.REMOVED:
+                continue
+            node = await snapshot.node(change.node.id)
+            if node is not None and node.removed and node.seq == commit.seq:
+                found += await self._all_of(snapshot, node)
+            if len(found) >= MAX_REQUESTS:
+                break
+        return found
+
+    async def _all_of(self, snapshot: Snapshot, top: Node) -> list[Purge]:
+        """The files first; when all of them are given up, the removed node leaves the trash."""
+        above = await Whereabouts(snapshot).above(top)
+        removed_seq = min(one.seq for one in above if one.removed)
+        inside, whole = await below(snapshot, top.id, FILES_IN_TRASH_AT_ONCE) if top.kind is Kind.FOLDER else ([], True)
+        found: list[Purge] = []
+        for node in [*inside, top]:
+            if node.kind is Kind.FILE:
+                found += _purges(node, await self._kept(snapshot, node, None, 0), removed_seq)
+            if len(found) >= MAX_REQUESTS:
+                return found
+        if not whole:
+            get_logger().warning("trash-too-large", library=snapshot.library, node=top.id)
+        if not found and await self._bin.counts(snapshot, top.id, top.seq):
+            return [Purge(top.id, (), removed_seq)]
+        return found
+
+    async def _kept(self, snapshot: Snapshot, node: Node, before: int | None, skip: int) -> list[str]:
+        """The versions of a file that were not given up, of commits before ``before``, but the newest ``skip``.
+
+        Newest first. Whatever is older than a whole page that was given up was given up before it.
+        """
+        found: list[str] = []
+        seen = 0
+        while True:
+            page, more = await _page(snapshot, node, before)
+            ids = [record.version.id for record in page if record.version is not None]
+            gone = await snapshot.purged(ids)
+            found += [version for place, version in enumerate(ids, seen) if place >= skip and version not in gone]
+            if not more or len(gone) == len(ids):
+                return found
+            seen, before = seen + len(ids), page[-1].seq
+
+    # -- what is done ----------------------------------------------------------------------------------------------
+
+    async def _send(self, head: Head, library: str, requests: Sequence[Purge], now_ms: int) -> None:
+        """One command, as much as it holds; the rest is found again."""
+        some: list[Purge] = []
+        room = VERSIONS_PER_COMMAND_MAX
+        for one in requests[:MAX_REQUESTS]:
+            room -= len(one.versions)
+            if room >= 0:
+                some.append(one)
+        if not some:
+            return
+        asked = msgspec.msgpack.encode((library, head.seq, some, now_ms))
+        # The members' epoch is the present one: should it move meanwhile, the command is refused and found again.
+        command = Command(id_from_bytes(hashlib.sha256(asked).digest()), library, "", "", 0, head.epoch, tuple(some))
+        wire = commit_changes.encode(CommitChanges(command))
+        if len(wire) > MAX_INLINE_BYTES:
+            key = f"commands/{library}/{command.id}"
+            await self._objects.put(key, msgspec.msgpack.encode(command))
+            wire = commit_changes.encode(CommitChanges(None, key))
+        await self._queues.send(Queue.COMMITS, wire, group=library, dedup=command.id)
+        self._measures.given_up.labels("asked").inc(sum(len(one.versions) for one in some))
+
+    async def _free(self, snapshot: Snapshot, after: int) -> Found:
+        """Delete the bytes of what was given up long enough ago, unless another version names them."""
+        done, now_ms = after, self._clock.now_ms()
+        async for commit in self._commits(snapshot, after):
+            if commit.at_ms + GRACE_S * 1_000 > now_ms:
+                return Found([], done, commit.at_ms + GRACE_S * 1_000)
+            for purged in commit.purged:
+                named = await snapshot.named(purged.location)
+                if not named:
+                    await self._objects.delete_version(purged.location.key, purged.location.s3_version)
+                self._measures.given_up.labels("still-named" if named else "freed").inc()
+            done = commit.seq
+        return Found([], done, now_ms + GRACE_S * 1_000 if done == snapshot.seq else now_ms)
+
+
+async def _page(snapshot: Snapshot, node: Node, before: int | None) -> tuple[list[VersionRecord], bool]:
+    """Some versions, newest first, and whether there are more. One commit's are not parted, as pages go by seq."""
+    page = await snapshot.versions(node.id, before, VERSIONS_AT_ONCE + 1)
+    if len(page) <= VERSIONS_AT_ONCE:
+        return page, False
+    if page[0].seq == page[-1].seq:
+        page = await snapshot.versions(node.id, before, MAX_REQUESTS + 1)
+        some = [record for record in page if record.seq == page[0].seq]
+        return some, len(some) < len(page)
+    return [record for record in page if record.seq > page[-1].seq], True
+
+
+def _files_in(commit: Commit) -> dict[str, str]:
+    """The files whose versions a commit touched, each with its current version afterwards."""
+    touched = (
+        change for change in commit.changes if change.effect is Effect.LATE or change.node.content_seq == commit.seq
+    )
+    return {change.node.id: _current(change.node) for change in touched if change.node.version is not None}
+
+
+def _current(node: Node) -> str:
+    return "" if node.version is None else node.version.id
+
+
+def _purges(node: Node, versions: Sequence[str], removed_seq: int = 0) -> list[Purge]:
+    """Requests of some versions each."""
+    starts = range(0, len(versions), VERSIONS_AT_ONCE)
+    return [Purge(node.id, tuple(versions[at : at + VERSIONS_AT_ONCE]), removed_seq) for at in starts]
