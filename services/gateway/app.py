@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
 from services.gateway import governing, mailing, past, records, table
 from services.gateway.account_pages import AccountPages
 from services.gateway.accounts import Accounts
+from services.gateway.auditing import Auditor
+from services.gateway.audits import Audits
 from services.gateway.commits import Commits
 from services.gateway.devices import Devices
 from services.gateway.files import Files
@@ -56,8 +58,9 @@ from syncline.serving.auth import AUTHENTICATOR, Access, Authenticator, Tokens
 from syncline.serving.http import ReadyCheck, make_app
 from syncline.serving.limits import DEFAULTS, RateLimits, Windows, limit_rates
 from syncline.serving.metrics import Metrics
-from syncline.serving.routes import Call, Endpoint, Nothing, bind, register
+from syncline.serving.routes import AUDITOR, Call, Endpoint, Nothing, bind, register
 from syncline.store.addresses import AddressChanges
+from syncline.store.audit import Audit, AuditedTables
 from syncline.store.directory import Directory
 from syncline.store.follows import Follows
 from syncline.store.grants import Grants
@@ -125,6 +128,8 @@ def make_gateway(
 ) -> web.Application:
     """The whole gateway as an application, ready to be listened with. Commits wait ``wait_s`` for their outcome."""
     chance = chance or Chance()
+    audit = Audit(ports.tables)
+    ports = replace(ports, tables=AuditedTables(ports.tables))
     directory, journal = Directory(ports.tables), Journal(ports.tables)
     follows, tree = Follows(ports.tables), TreeReader(journal, Views(ports.tables))
     tokens = Tokens(keys.tokens, ports.clock)
@@ -221,7 +226,7 @@ def make_gateway(
             AccountPages(directory, accounts, inviting, new_passwords, new_addresses, proving),
             libraries,
         ),
-        Records(quota),
+        Records(quota, Audits(audit, journal, directory, access, ports.clock)),
         Past(
             History(Trash(ports.tables), tree, times, Moments(journal), commands, access, chance.new_id),
             Keeping(Retentions(ports.tables), access),
@@ -229,6 +234,7 @@ def make_gateway(
     )
     app = make_app(metrics or Metrics("gateway"), public_url=public_url, ready=_ready(ports))
     limit_rates(app, RateLimits(Windows(ports.cache, ports.clock), rates))
+    app[AUDITOR] = Auditor(audit, ports.clock, chance.new_id)
     app[AUTHENTICATOR] = Authenticator(tokens, directory)
     register(app, endpoints(rooms, public_url))
     return app

@@ -37,6 +37,7 @@ class Table(StrEnum):
     DIRECTORY = "directory"
     OUTCOMES = "outcomes"
     MAIL = "mail"
+    AUDIT = "audit"
 
 
 class Key(msgspec.Struct, frozen=True):

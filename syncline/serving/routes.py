@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -144,7 +144,9 @@ def bind(route: Route[B, A], handler: Callable[[Call, B], Awaitable[A | web.Stre
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = await _admit(request, route)
         body = await _body_of(request, route)
-        answered = await handler(Call(request, route, caller), body)
+        call = Call(request, route, caller)
+        auditor = request.app.get(AUDITOR)
+        answered = await (handler(call, body) if auditor is None else auditor.run(call, body, handler))
         if isinstance(answered, web.StreamResponse):
             return answered
         if isinstance(answered, Nothing):
@@ -152,6 +154,15 @@ def bind(route: Route[B, A], handler: Callable[[Call, B], Awaitable[A | web.Stre
         return answer(request, answered, route.status)  # type: ignore[arg-type]
 
     return Endpoint(route, handle)
+
+
+class Audits(Protocol):
+    async def run(self, call: Call, body: Any, handler: Callable[[Call, Any], Awaitable[Any]]) -> Any:
+        """What the handler answers, once what was done is written down."""
+        ...
+
+
+AUDITOR: web.AppKey[Audits] = web.AppKey("auditor", Audits)
 
 
 async def _admit(request: web.Request, route: Route[Any, Any]) -> Caller | None:
