@@ -37,8 +37,7 @@ _CONSUME = (
 _READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
 _UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 _BYTES = ("objects/", "direct/")
-_SWEPT_ROWS = ("grant#*", "grants#*", "retained#*", "sweep#*", "usage#*")
-_SWEPT_ROWS = ("grant#*", "grants#*", "retained#*", "sweep#*", "usage#*")
+_SWEPT_ROWS = ("freed#*", "grant#*", "grants#*", "retained#*", "sweep#*", "usage#*")
 _SYNCERS_ROWS = ("device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*")
 
 
@@ -152,8 +151,6 @@ def _metadata(names: Names) -> list[Statement]:
         _allow("CheckBytes", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in (*_BYTES, "commands/")]),
         # Intake groups what landed into commands that may be too large for a queue message.
         _allow("KeepLargeCommands", ("s3:PutObject",), [names.objects_arn("commands/")]),
-        # What retention has given up and no version names any more. Nobody else removes what was uploaded.
-        _allow("FreeBytes", ("s3:DeleteObjectVersion",), [names.objects_arn(prefix) for prefix in _BYTES]),
         # What retention has given up and no version names any more. Nobody else removes what was uploaded.
         _allow("FreeBytes", ("s3:DeleteObjectVersion",), [names.objects_arn(prefix) for prefix in _BYTES]),
         # Without it a missing object answers 403 instead of 404; the sweep lists what landed.

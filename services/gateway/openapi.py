@@ -53,7 +53,8 @@ Every error is a problem document (RFC 9457) with a stable `type`, whatever `Acc
 
 def document(routes: Sequence[Route[Any, Any]], *, public_url: str = "") -> Document:
     """The document of these routes. ``public_url`` is where they are served, this very server when it is ""."""
-    _, components = json_schema_components()
+    bodies = [body for route in routes for body in (route.body, route.answer) if body is not Nothing]
+    _, components = json_schema_components(*bodies)
     paths: dict[str, Document] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)

@@ -652,9 +652,10 @@ class OutsideFollowers(Struct, kw_only=True):
     rules: OutsideRules
 
 
-def json_schema_components() -> tuple[dict[str, object], dict[str, object]]:
-    """(references, components) of all bodies above, for the OpenAPI document."""
-    types = [t for t in globals().values() if isinstance(t, type) and issubclass(t, Struct) and t is not Struct]
+def json_schema_components(*others: type) -> tuple[dict[str, object], dict[str, object]]:
+    """(references, components) of all bodies above and of ``others``, for the OpenAPI document."""
+    above = [t for t in globals().values() if isinstance(t, type) and issubclass(t, Struct) and t is not Struct]
+    types = list(dict.fromkeys([*above, *others]))
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     references: dict[str, object] = {t.__name__: {"$ref": f"#/components/schemas/{t.__name__}"} for t in types}
     return references, dict(components)

@@ -123,10 +123,13 @@ def test_a_policy_names_what_it_allows(definition, service):
         )
 
 
-def test_nobody_may_remove_bytes(definition):
+def test_nobody_may_remove_bytes_but_metadata_versions_that_were_given_up(definition):
     for service in SERVICES:
         for action in ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration"):
-            assert allowed(definition, service, action) == set()
+            if (service, action) != ("metadata", "s3:DeleteObjectVersion"):
+                assert allowed(definition, service, action) == set()
+    freed = allowed(definition, "metadata", "s3:DeleteObjectVersion")
+    assert freed == {NAMES.objects_arn("objects/"), NAMES.objects_arn("direct/")}
 
 
 def test_only_metadata_writes_versions_and_the_gateway_writes_heads(definition):
@@ -188,7 +191,7 @@ def test_policies_fit_the_limit_of_iam(definition):
     ("service", "table", "keys"),
     [
         ("gateway", "journal", ["head#*"]),
-        ("metadata", "directory", ["grant#*", "grants#*", "sweep#*", "usage#*"]),
+        ("metadata", "directory", ["freed#*", "grant#*", "grants#*", "retained#*", "sweep#*", "usage#*"]),
         ("syncer", "directory", ["device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*"]),
         ("notifier", "directory", ["follow*", "checkpoint#*"]),
     ],

@@ -26,9 +26,9 @@ RESTORE_ROUNDS_MAX = 10_000
 @click.argument("library", metavar="LIBRARY", type=LIBRARY_OR_PATH)
 @click.option("--limit", "-n", type=click.IntRange(min=1), default=LISTED, show_default=True, help="At most so many.")
 async def trash(call: Call, library: RemotePath, limit: int) -> Answer:
-    """List what was removed from a library, newest first.
+    """List what was removed from a library.
 
-    A folder stands for all that was in it. syncline restore brings it back.
+    The newest comes first. A folder stands for all that was in it. syncline restore brings it back.
     """
     async with call.api() as api:
         found = await find_library(api, library.library)
