@@ -33,6 +33,8 @@ from syncline.store.snapshot import Snapshot
 from syncline.store.subtrees import Whereabouts, below
 from syncline.store.trash import Trash
 from syncline.store.tree import TreeReader
+from syncline.store.usage import Usage
+from syncline.store.usage import Usage
 from syncline.store.views import Views
 
 DAY_MS = 24 * 3_600 * 1_000
@@ -70,9 +72,11 @@ class GivingUp:
 
     def __init__(self, tables: Tables, objects: ObjectStore, queues: Queues, clock: Clock, measures: Measures) -> None:
         self._retentions = Retentions(tables)
+        self._usage = Usage(tables)
         self._journal = Journal(tables)
         self._tree = TreeReader(self._journal, Views(tables))
         self._bin = Trash(tables)
+        self._usage = Usage(tables)
         self._objects = objects
         self._queues = queues
         self._clock = clock
@@ -228,6 +232,8 @@ class GivingUp:
                 named = await snapshot.named(purged.location)
                 if not named:
                     await self._objects.delete_version(purged.location.key, purged.location.s3_version)
+                    await self._usage.freed(snapshot.library, purged.location, now_ms=now_ms)
+                    await self._usage.freed(snapshot.library, purged.location, now_ms=now_ms)
                 self._measures.given_up.labels("still-named" if named else "freed").inc()
             done = commit.seq
         return Found([], done, now_ms + GRACE_S * 1_000 if done == snapshot.seq else now_ms)

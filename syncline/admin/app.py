@@ -29,6 +29,9 @@ class Entry(NamedTuple):
 CONTENTS: dict[str, Entry] = {
     "check": Entry("checking", "Compare views with journals, and look whether all bytes are there."),
     "rebuild": Entry("rebuilding", "Make a library again from the bucket alone."),
+    "usage": Entry("records", "Say how many bytes a library holds; count again."),
+    "quota": Entry("records", "Set how many bytes a library or an account may hold."),
+    "audit": Entry("records", "Show who did what."),
 }
 
 

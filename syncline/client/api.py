@@ -14,6 +14,7 @@ import msgspec
 
 from syncline.client.governing import GoverningApi
 from syncline.client.http import TokenStore, Transport, saved_session
+from syncline.client.records import RecordsApi
 from syncline.domain.errors import Refused, Temporary
 from syncline.messages import api as m
 from syncline.messages import history as h
@@ -32,6 +33,7 @@ class Api:
         self._tokens = tokens
         self._call = self._transport.call
         self.governing = GoverningApi(self._transport)
+        self.records = RecordsApi(self._transport)
 
     @property
     def server(self) -> str:

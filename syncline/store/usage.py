@@ -4,6 +4,7 @@ Rows in the table ``directory``::
 
     pk = usage#{library}   sk = usage   bytes; quota_bytes where the library has a quota of its own
     pk = quota#{account}   sk = quota   quota_bytes where the account has a quota of its own
+    pk = freed#{library}   sk = {key}#{S3 version}   expires_at: these bytes were counted as gone
     pk = grant#{grant}     sk = grant   counted: the part of ``bytes`` that stands for this grant (see ``grants``)
 
 ``bytes`` is always the sum of ``counted`` over the library's grants, less what was freed since. Permits are counted
@@ -15,19 +16,23 @@ Copies name bytes that are there already and count nothing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from syncline.domain.errors import ConditionFailed
+from syncline.domain.nodes import Location
 from syncline.domain.rights import Role
 from syncline.ports.objects import ObjectStore
-from syncline.ports.tables import Below, Equals, Key, Put, Row, Table, Tables, Update
+from syncline.ports.tables import Absent, Below, Equals, Key, Put, Row, Table, Tables, Update
 from syncline.store.codec import number
 from syncline.store.grants import GrantRecord, grant_key, opening
 
 NO_QUOTA = 0
 LIBRARIES_COUNTED_MAX = 10_000
+FREED_KEPT_S = 90 * 24 * 3600
+"""Whoever frees the same bytes again does so long before."""
 
 
 class Quotas(msgspec.Struct, frozen=True):
@@ -123,12 +128,19 @@ class Usage:
             return False
         return True
 
-    def freed(self, library: str, size_bytes: int) -> Update:
-        """What counts bytes as gone, for the transaction that remembers that they were removed from the bucket.
+    async def freed(self, library: str, location: Location, *, now_ms: int) -> None:
+        """Count bytes as gone that were removed from the bucket; once, however often it is said.
 
         Only for objects of grants that are done: a grant still to be settled would count them as gone again.
         """
-        return Update(Table.DIRECTORY, usage_key(library), add={"bytes": -size_bytes})
+        row: Row = {
+            "pk": f"freed#{library}",
+            "sk": f"{location.key}#{location.s3_version}",
+            "expires_at": now_ms // 1000 + FREED_KEPT_S,
+        }
+        gone = Update(Table.DIRECTORY, usage_key(library), add={"bytes": -location.length})
+        with contextlib.suppress(ConditionFailed):
+            await self._tables.transact([Put(Table.DIRECTORY, row, Absent()), gone])
 
     async def recount(self, library: str, objects: ObjectStore) -> int:
         """Set the count to what lies in the bucket now; the bytes. For a library that is at rest: no grant is open.

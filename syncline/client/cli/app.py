@@ -39,6 +39,8 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "library": Entry("libraries", "Create, list and share libraries."),
         "group": Entry("groups", "Make groups of people, to share libraries with all of them."),
         "invitations": Entry("invitations", "List, revoke and accept invitations to libraries."),
+        "usage": Entry("records", "Show how many bytes libraries hold, and may."),
+        "audit": Entry("records", "Show who did what in a library, or with your account."),
     },
     "Files in a library": {
         "ls": Entry("browsing", "List a folder of a library, or your libraries."),

@@ -13,6 +13,7 @@ from syncline.domain.commands import AddVersion, CopyVersion, Permit, Remove, Re
 from syncline.domain.errors import Temporary
 from syncline.domain.facts import version_records
 from syncline.domain.ids import id_from_bytes
+from syncline.domain.nodes import Location
 from syncline.domain.permits import object_key, parse_key, write_prefix
 from syncline.memory.faults import FaultPlan, FaultyObjects, FaultyQueues, FaultyTables
 from syncline.store.grants import PERMIT_ALLOWANCE_S, GrantRecord
@@ -221,3 +222,11 @@ class TestSettling:
         ]  # fmt: skip
         assert opened == [True, True, True, False, False]
         assert (await usage.of_library(LIBRARY)).bytes == 900
+
+    async def test_what_was_freed_is_counted_as_gone_once(self):
+        world = await World().begin()
+        usage, where = Usage(world.tables), Location("objects/l/g/p", "v1", 0, 600)
+        await self.grant(world, 1_000)
+        for _ in range(3):
+            await usage.freed(LIBRARY, where, now_ms=world.clock.now_ms())
+        assert (await usage.of_library(LIBRARY)).bytes == 400
