@@ -34,7 +34,6 @@ from syncline.store.subtrees import Whereabouts, below
 from syncline.store.trash import Trash
 from syncline.store.tree import TreeReader
 from syncline.store.usage import Usage
-from syncline.store.usage import Usage
 from syncline.store.views import Views
 
 DAY_MS = 24 * 3_600 * 1_000
@@ -76,7 +75,6 @@ class GivingUp:
         self._journal = Journal(tables)
         self._tree = TreeReader(self._journal, Views(tables))
         self._bin = Trash(tables)
-        self._usage = Usage(tables)
         self._objects = objects
         self._queues = queues
         self._clock = clock
@@ -232,7 +230,6 @@ class GivingUp:
                 named = await snapshot.named(purged.location)
                 if not named:
                     await self._objects.delete_version(purged.location.key, purged.location.s3_version)
-                    await self._usage.freed(snapshot.library, purged.location, now_ms=now_ms)
                     await self._usage.freed(snapshot.library, purged.location, now_ms=now_ms)
                 self._measures.given_up.labels("still-named" if named else "freed").inc()
             done = commit.seq

@@ -29,6 +29,7 @@ class Entry(NamedTuple):
 CONTENTS: dict[str, Entry] = {
     "check": Entry("checking", "Compare views with journals, and look whether all bytes are there."),
     "rebuild": Entry("rebuilding", "Make a library again from the bucket alone."),
+    "retention": Entry("retention", "Say how long a library keeps versions and trash, or put it on hold."),
     "usage": Entry("records", "Say how many bytes a library holds; count again."),
     "quota": Entry("records", "Set how many bytes a library or an account may hold."),
     "audit": Entry("records", "Show who did what."),

@@ -172,3 +172,16 @@ async def test_a_signed_url_names_the_object_and_the_file(subject, objects, uniq
     assert disposition.isascii()
     async with aiohttp.ClientSession() as anybody, anybody.get(url.replace(unique, "other")) as response:
         assert response.status == 403
+
+
+async def test_one_version_is_removed_for_ever_and_the_others_stay(objects, unique):
+    key = f"objects/{unique}/l/g/p"
+    first, second = await objects.put(key, b"one"), await objects.put(key, b"two")
+    for _ in range(2):
+        await objects.delete_version(key, first.s3_version)
+        with pytest.raises(NotFound):
+            await objects.head(key, first.s3_version)
+        assert await objects.get(key) == b"two"
+    await objects.delete_version(key, second.s3_version)
+    with pytest.raises(NotFound):
+        await objects.head(key)
