@@ -16,11 +16,11 @@ from tests.unit.metadata.world import LIBRARY
 
 def test_rules_are_set_with_yes_and_a_hold_without(capsys: pytest.CaptureFixture[str]):
     world = begun()
-    assert run(world.open_ports, ["retention", LIBRARY, "--trash-days", "90"]) == Exit.REFUSED
+    assert run(world.open_ports, ["retention", LIBRARY, "--trash-days", "90"]) == Exit.NEEDS_YES
     assert asyncio.run(Retentions(world.tables).rules(LIBRARY)) == Rules()
     assert run(world.open_ports, ["retention", LIBRARY, "--trash-days", "90", "--yes"]) == Exit.OK
     assert run(world.open_ports, ["retention", LIBRARY, "--hold"]) == Exit.OK
-    assert run(world.open_ports, ["retention", LIBRARY, "--no-hold"]) == Exit.REFUSED
+    assert run(world.open_ports, ["retention", LIBRARY, "--no-hold"]) == Exit.NEEDS_YES
     assert asyncio.run(Retentions(world.tables).rules(LIBRARY)) == Rules(trash_days=90, hold=True)
     capsys.readouterr()
     assert run(world.open_ports, ["retention", LIBRARY, "--json"]) == Exit.OK
