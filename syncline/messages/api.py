@@ -98,7 +98,7 @@ class Me(Struct, kw_only=True):
 
 
 class Device(Struct, kw_only=True):
-    """``refreshed_at_ms`` is when its session was last refreshed, every 15 minutes while in use. ``this``: the asker's."""
+    """``refreshed_at_ms``: its session's last refresh, every 15 minutes while in use. ``this``: the asker's own."""
 
     id: str
     name: str

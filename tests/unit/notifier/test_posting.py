@@ -31,10 +31,12 @@ class Post:
         )
         self._count = 0
 
-    async def send(self, kind: str, *, to: str = "", id: str = "", life_s: int = 3600, **about: str) -> None:
+    async def send(
+        self, kind: str, *, to: str = "", id: str = "", life_s: int = 3600, about: dict[str, str] | None = None
+    ) -> None:
         self._count += 1
         not_after = self.world.clock.now_ms() // 1000 + life_s
-        letter = SendLetter(id or f"{self._count:a>20}", kind, to, about, "en", not_after)
+        letter = SendLetter(id or f"{self._count:a>20}", kind, to, about or {}, "en", not_after)
         await self.world.queues.send(Queue.LETTERS, encode(letter))
 
     async def work(self) -> list[EmailMessage]:
@@ -100,7 +102,7 @@ async def test_a_late_letter_is_not_sent() -> None:
 )
 async def test_a_letter_about_what_is_gone_is_not_sent(kind: str, about: dict[str, str]) -> None:
     post = Post()
-    await post.send(kind, **about)
+    await post.send(kind, about=about)
     assert await post.work() == []
     assert await post.dead() == []
 
