@@ -203,7 +203,7 @@ def test_a_viewer_reads_only(alice: Person, bob: Person, shared: str) -> None:
 
 def test_following(alice: Person, shared: str) -> None:
     assert "syncline follow" in alice.does("follows")
-    assert alice.does("follow", "Shared") == "You follow Shared.\n"
+    assert alice.does("follow", "Shared") == "You follow Shared: immediate.\n"
     node = alice.asks("follow", "Shared:plan.txt")["node"]
     follows = alice.asks("follows")["follows"]
     assert {follow["node"] for follow in follows} == {shared, node}

@@ -8,7 +8,7 @@ from syncline.client.cli.commands.terms import terms_text
 from syncline.domain.digests import Happened
 from syncline.domain.preferences import Every
 from syncline.messages.api import MailTerms
-from tests.unit.client.cli.people import say
+from tests.unit.client.cli.people import Person, say
 
 ALL = list(Happened)
 
@@ -40,3 +40,35 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(arguments: list[
     said = say({"SYNCLINE_HOME": str(tmp_path)}, *arguments)
     assert said.code == 2
     assert arguments[-2] in said.err or arguments[-1] in said.err
+
+
+def test_a_follow_on_terms_and_what_holds_for_all_mail(alice: Person) -> None:
+    said = alice.does(
+        "follow", "Shared", "--window", "daily", "--hour", "8", "--zone", "Europe/Berlin", "--kinds", "added"
+    )
+    assert said == "You follow Shared: daily at 8:00 Europe/Berlin; added.\n"
+    assert "daily at 8:00 Europe/Berlin; added" in alice.does("follows")
+    assert "immediate" in alice.does("mail", "show")
+    alice.does("mail", "set", "--window", "hourly", "--language", "de")
+    settings = alice.asks("mail", "set", "--zone", "Asia/Tokyo")
+    assert (settings["said"]["window"], settings["said"]["zone"], settings["said"]["language"]) == (
+        "hourly",
+        "Asia/Tokyo",
+        "de",
+    )
+    assert alice.does("follow", "Shared") == "You follow Shared: hourly.\n"
+    alice.is_refused("bad-zone", "follow", "Shared", "--zone", "Mars/Olympus")
+    assert alice.asks("mail", "lift")["address"] == alice.email
+
+
+def test_people_outside_are_asked_listed_and_removed(alice: Person) -> None:
+    assert alice.does("followers", "list", "Shared") == "Nobody outside follows Shared.\n"
+    said = alice.does("followers", "invite", "Shared", "eve@example.net", "--window", "daily", "--language", "de")
+    assert said == "eve@example.net is asked whether to get mail about Shared.\n"
+    assert "eve@example.net" in alice.does("followers", "list", "Shared")
+    assert alice.asks("followers", "links", "Shared", "on") == {"links": True}
+    assert "open files" in alice.does("followers", "list", "Shared")
+    alice.does("followers", "remove", "Shared", "Eve@example.net")
+    assert alice.asks("followers", "list", "Shared")["followers"] == []
+    alice.is_refused("no-such-follower", "followers", "remove", "Shared", "eve@example.net")
+    alice.is_refused("already-member", "followers", "invite", "Shared", alice.email)
