@@ -193,7 +193,7 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
 def _operator(names: Names) -> list[Statement]:
     """Everything in the stack's own tables, queues and bucket, but no objects' bytes replaced or removed."""
     tables = ("journal", "views", "directory", "outcomes", "mail")
-    queues = ("uploads", "direct", "commits", "sync", "notify", "letters")
+    queues = ("uploads", "direct", "commits", "sync", "notify", "letters", "bounces")
     return [
         _rows("MendRows", names, tables, _READ_ROWS + _WRITE_ROWS),
         _rows("WriteAudit", names, ("audit",), _APPEND_ROWS),

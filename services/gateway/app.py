@@ -67,6 +67,7 @@ from syncline.store.grants import Grants
 from syncline.store.groups import Groups
 from syncline.store.invitations import Invitations
 from syncline.store.journal import Journal
+from syncline.store.leaving import Leaving
 from syncline.store.lockouts import Lockouts
 from syncline.store.moments import Moments
 from syncline.store.outsiders import Outsiders
@@ -220,7 +221,7 @@ def make_gateway(
             Devices(directory, wakes),
             new_passwords,
             new_addresses,
-            Removal(directory, groups, follows, changes, proving, letters, wakes, ports.clock),
+            Removal(directory, Leaving(ports.tables), proving, letters, wakes, ports.clock),
             inviting,
             GroupRoom(directory, groups, access, wakes, ports.clock, chance.new_id),
             AccountPages(directory, accounts, inviting, new_passwords, new_addresses, proving),

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from syncline.client.cli.output import json_line, json_text, one_line
-from syncline.domain.errors import Broken, Refused, Temporary
+from syncline.domain.errors import Broken, NotFound, Refused, Temporary
 
 DEBUG_VARIABLE = "SYNCLINE_DEBUG"
 NEEDS_YES = "needs-yes"
@@ -89,6 +89,8 @@ def _told(error: Exception) -> tuple[str, str, Exit]:
         return "usage", error.format_message() + see, Exit.USAGE
     if isinstance(error, Refused):
         return error.kind, error.detail, Exit.NEEDS_YES if error.kind == NEEDS_YES else Exit.REFUSED
+    if isinstance(error, NotFound):
+        return "not-found", str(error), Exit.REFUSED
     if isinstance(error, Temporary):
         return "try-later", f"{error} Try again later.", Exit.TRY_LATER
     if isinstance(error, Broken):

@@ -27,6 +27,11 @@ class Entry(NamedTuple):
 
 
 CONTENTS: dict[str, Entry] = {
+    "accounts": Entry("accounts", "List, show, create, lock and remove accounts."),
+    "libraries": Entry("libraries", "List and show libraries and their members."),
+    "journal": Entry("journal", "Read a library's journal: who changed what, and when."),
+    "queues": Entry("queues", "Say how many messages and dead letters wait."),
+    "dead-letters": Entry("queues", "List, redrive and purge dead letters."),
     "check": Entry("checking", "Compare views with journals, and look whether all bytes are there."),
     "rebuild": Entry("rebuilding", "Make a library again from the bucket alone."),
     "retention": Entry("retention", "Say how long a library keeps versions and trash, or put it on hold."),

@@ -61,6 +61,13 @@ def command(name: str, *, examples: Sequence[str]) -> Callable[[Command], Teachi
     return made
 
 
+def group(name: str, about: str, commands: Sequence[click.Command]) -> click.Group:
+    """Commands under one name; ``about`` is its help."""
+    made = click.Group(name, help=about, commands=commands)
+    made.params.append(json_option())
+    return made
+
+
 def json_option() -> click.Option:
     """``--json``: understood before and after a command's name."""
 
@@ -75,4 +82,4 @@ def json_option() -> click.Option:
 yes_option = click.option("--yes", is_flag=True, help="Do it although it loses or replaces data.")
 """For commands that call ``require_yes``."""
 
-__all__ = ["Answer", "Call", "Exit", "command", "json_option", "require_yes", "yes_option"]
+__all__ = ["Answer", "Call", "Exit", "command", "group", "json_option", "require_yes", "yes_option"]

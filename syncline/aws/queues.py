@@ -13,10 +13,13 @@ from syncline.aws.bodies import from_text, to_text
 from syncline.aws.errors import code_of, ours
 from syncline.aws.names import dead_queue_name, queue_name
 from syncline.domain.errors import Broken, Temporary
-from syncline.ports.queues import MAX_RECEIVE, Message, Queue, check_limit, check_message
+from syncline.ports.queues import MAX_RECEIVE, VISIBILITY_S, DeadLetter, Message, Queue, check_limit, check_message
 
 MAX_WAIT_S = 20
 """The longest SQS holds a receive; ``wait_s`` above it is cut."""
+
+DEAD_WAIT_S = 1
+"""A receive that waits asks all of SQS's servers; one that does not asks some of them, and may find nothing."""
 
 MAX_REASON_CHARACTERS = 1000
 REASON = "reason"
@@ -62,11 +65,14 @@ class SqsQueues:
         return [_message(raw) for raw in answer.get("Messages", [])]
 
     async def delete(self, queue: Queue, messages: Sequence[Message]) -> None:
+        await self._delete(queue, queue_name(self._stack, queue), messages)
+
+    async def _delete(self, queue: Queue, name: str, messages: Sequence[Message]) -> None:
         for start in range(0, len(messages), MAX_RECEIVE):
             batch = messages[start : start + MAX_RECEIVE]
             entries = [{"Id": str(n), "ReceiptHandle": message.receipt} for n, message in enumerate(batch)]
             with ours(f"Deleting from {queue.value}"):
-                url = await self._url(queue_name(self._stack, queue))
+                url = await self._url(name)
                 answer = await self._client.delete_message_batch(QueueUrl=url, Entries=entries)
             _require_deleted(queue, answer.get("Failed", []))
 
@@ -82,38 +88,61 @@ class SqsQueues:
                     raise
 
     async def set_aside(self, queue: Queue, message: Message, reason: str) -> None:
-        request: dict[str, Any] = {"MessageBody": to_text(message.body)}
-        if text := NOT_IN_SQS.sub("\ufffd", reason)[:MAX_REASON_CHARACTERS]:
-            request["MessageAttributes"] = {REASON: {"DataType": "String", "StringValue": text}}
-        if message.group:
-            # Set aside again after a failed delete: one dead letter.
-            dedup = hashlib.sha256(b"%d " % message.sent_at_ms + message.body).hexdigest()
-            request |= {"MessageGroupId": message.group, "MessageDeduplicationId": dedup}
+        # Set aside again after a failed delete: one dead letter.
+        dedup = hashlib.sha256(b"%d " % message.sent_at_ms + message.body).hexdigest()
+        request = _with_reason(message, reason, dedup)
         with ours(f"Set a message of {queue.value} aside"):
             url = await self._url(dead_queue_name(self._stack, queue))
             await self._client.send_message(QueueUrl=url, **request)
         await self.delete(queue, [message])
 
-    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[tuple[Message, str]]:
+    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        # A look, no more: the next one finds them again.
+        return [(_message(raw), _reason(raw)) for raw in await self._dead(queue, limit, visibility_s=0, wait_s=0)]
+
+    async def dead_depth(self, queue: Queue) -> int:
+        return await self._depth(queue, dead_queue_name(self._stack, queue))
+
+    async def redrive(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        found = await self._dead(queue, limit, visibility_s=VISIBILITY_S, wait_s=DEAD_WAIT_S)
+        letters = [(_message(raw), _reason(raw)) for raw in found]
+        for raw, (message, reason) in zip(found, letters, strict=True):
+            # Its first id would be dropped within five minutes. Sent again after a failed delete: one message.
+            dedup = hashlib.sha256(f"redriven {raw['MessageId']}".encode()).hexdigest()
+            with ours(f"Redrive to {queue.value}"):
+                url = await self._url(queue_name(self._stack, queue))
+                await self._client.send_message(QueueUrl=url, **_with_reason(message, reason, dedup))
+        await self._delete(queue, dead_queue_name(self._stack, queue), [message for message, _ in letters])
+        return letters
+
+    async def discard_dead(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        found = await self._dead(queue, limit, visibility_s=VISIBILITY_S, wait_s=DEAD_WAIT_S)
+        letters = [(_message(raw), _reason(raw)) for raw in found]
+        await self._delete(queue, dead_queue_name(self._stack, queue), [message for message, _ in letters])
+        return letters
+
+    async def depth(self, queue: Queue) -> int:
+        return await self._depth(queue, queue_name(self._stack, queue))
+
+    async def _dead(self, queue: Queue, limit: int, *, visibility_s: int, wait_s: int) -> Sequence[Mapping[str, Any]]:
         check_limit(limit)
-        with ours(f"Look at the dead letters of {queue.value}"):
+        with ours(f"Receive the dead letters of {queue.value}"):
             answer = await self._client.receive_message(
                 QueueUrl=await self._url(dead_queue_name(self._stack, queue)),
                 MaxNumberOfMessages=limit,
-                WaitTimeSeconds=0,
-                VisibilityTimeout=0,  # a look, no more: the next one finds them again
+                WaitTimeSeconds=wait_s,
+                VisibilityTimeout=visibility_s,
                 MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
                 MessageAttributeNames=[REASON],
             )
-        return [(_message(raw), _reason(raw)) for raw in answer.get("Messages", [])]
+        found: Sequence[Mapping[str, Any]] = answer.get("Messages", [])
+        return found
 
-    async def depth(self, queue: Queue) -> int:
-        name = "ApproximateNumberOfMessages"
+    async def _depth(self, queue: Queue, name: str) -> int:
+        attribute = "ApproximateNumberOfMessages"
         with ours(f"Ask for the depth of {queue.value}"):
-            answer = await self._client.get_queue_attributes(
-                QueueUrl=await self._url(queue_name(self._stack, queue)), AttributeNames=[name]
-            )
-        return int(answer["Attributes"][name])
+            answer = await self._client.get_queue_attributes(QueueUrl=await self._url(name), AttributeNames=[attribute])
+        return int(answer["Attributes"][attribute])
 
     async def _url(self, name: str) -> str:
         if name not in self._urls:
@@ -130,6 +159,16 @@ def _message(raw: Mapping[str, Any]) -> Message:
         received=int(attributes.get("ApproximateReceiveCount", 1)),
         sent_at_ms=int(attributes.get("SentTimestamp", 0)),
     )
+
+
+def _with_reason(message: Message, reason: str, dedup: str) -> dict[str, Any]:
+    """What sends the message on, with the reason beside it; ``dedup`` counts where there is a group."""
+    request: dict[str, Any] = {"MessageBody": to_text(message.body)}
+    if text := NOT_IN_SQS.sub("\ufffd", reason)[:MAX_REASON_CHARACTERS]:
+        request["MessageAttributes"] = {REASON: {"DataType": "String", "StringValue": text}}
+    if message.group:
+        request |= {"MessageGroupId": message.group, "MessageDeduplicationId": dedup}
+    return request
 
 
 def _reason(raw: Mapping[str, Any]) -> str:

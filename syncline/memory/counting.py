@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from syncline.memory.rows import row_size_bytes
 from syncline.ports.objects import ListedObject, ObjectInfo, ObjectStore
-from syncline.ports.queues import Message, Queue, Queues
+from syncline.ports.queues import DeadLetter, Message, Queue, Queues
 from syncline.ports.tables import Check, Delete, Key, Put, Row, Table, Tables, Update, Write
 
 WRITE_UNIT_BYTES = 1024
@@ -201,9 +201,29 @@ class CountingQueues:
         self._counts.call("DeleteMessageBatch")
         await self._inner.set_aside(queue, message, reason)
 
-    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[tuple[Message, str]]:
+    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
         self._counts.call("ReceiveMessage")
         return await self._inner.dead_letters(queue, limit=limit)
+
+    async def dead_depth(self, queue: Queue) -> int:
+        self._counts.call("GetQueueAttributes")
+        return await self._inner.dead_depth(queue)
+
+    async def redrive(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        letters = await self._inner.redrive(queue, limit=limit)
+        self._counts.call("SendMessage", len(letters))
+        self._took(letters)
+        return letters
+
+    async def discard_dead(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        letters = await self._inner.discard_dead(queue, limit=limit)
+        self._took(letters)
+        return letters
+
+    def _took(self, letters: Sequence[DeadLetter]) -> None:
+        self._counts.call("ReceiveMessage")
+        if letters:
+            self._counts.call("DeleteMessageBatch")
 
     async def depth(self, queue: Queue) -> int:
         self._counts.call("GetQueueAttributes")

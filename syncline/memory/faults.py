@@ -18,7 +18,7 @@ from syncline.ports.cache import Cache
 from syncline.ports.credentials import Credential, CredentialIssuer
 from syncline.ports.mail import Mailer, SendRate
 from syncline.ports.objects import ListedObject, ObjectInfo, ObjectStore
-from syncline.ports.queues import Message, Queue, Queues
+from syncline.ports.queues import DeadLetter, Message, Queue, Queues
 from syncline.ports.tables import Check, Delete, Key, Put, Row, Table, Tables, Update, Write
 from syncline.ports.topics import ChangesTopic
 
@@ -189,8 +189,17 @@ class FaultyQueues:
     async def set_aside(self, queue: Queue, message: Message, reason: str) -> None:
         await self._plan.run("queues.set_aside", lambda: self._inner.set_aside(queue, message, reason))
 
-    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[tuple[Message, str]]:
+    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
         return await self._inner.dead_letters(queue, limit=limit)
+
+    async def dead_depth(self, queue: Queue) -> int:
+        return await self._inner.dead_depth(queue)
+
+    async def redrive(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        return await self._plan.run("queues.redrive", lambda: self._inner.redrive(queue, limit=limit))
+
+    async def discard_dead(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        return await self._plan.run("queues.discard_dead", lambda: self._inner.discard_dead(queue, limit=limit))
 
     async def depth(self, queue: Queue) -> int:
         return await self._plan.run("queues.depth", lambda: self._inner.depth(queue))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncline.ports.clock import Clock
-from syncline.ports.queues import Message, Queue, check_limit, check_message, receives_max, visibility_s
+from syncline.ports.queues import DeadLetter, Message, Queue, check_limit, check_message, receives_max, visibility_s
 
 DEDUP_WINDOW_MS = 5 * 60 * 1000
 
@@ -21,6 +21,7 @@ class _Stored:
     visible_at_ms: int
     received: int = 0
     receipt: str = ""
+    reason: str = ""
 
     def message(self) -> Message:
         return Message(self.body, self.receipt, self.group, self.received, self.sent_at_ms)
@@ -29,7 +30,7 @@ class _Stored:
 @dataclass
 class _Line:
     waiting: list[_Stored] = field(default_factory=list)
-    dead: list[tuple[Message, str]] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
     dedup_until_ms: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
@@ -94,9 +95,31 @@ class MemoryQueues:
         self._lines[queue].dead.append((message, reason))
         await self.delete(queue, [message])
 
-    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[tuple[Message, str]]:
+    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
         await asyncio.sleep(0)
         return list(self._lines[queue].dead[:limit])
+
+    async def dead_depth(self, queue: Queue) -> int:
+        await asyncio.sleep(0)
+        return len(self._lines[queue].dead)
+
+    async def redrive(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        letters = await self.discard_dead(queue, limit=limit)
+        now = self._clock.now_ms()
+        for message, reason in letters:
+            self._ids += 1
+            visible_at_ms = now + self._delays_s.get(queue, 0) * 1000
+            again = _Stored(self._ids, message.body, message.group, now, visible_at_ms, reason=reason)
+            self._lines[queue].waiting.append(again)
+        self._wake()
+        return letters
+
+    async def discard_dead(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        check_limit(limit)
+        await asyncio.sleep(0)
+        line = self._lines[queue]
+        taken, line.dead = line.dead[:limit], line.dead[limit:]
+        return taken
 
     async def depth(self, queue: Queue) -> int:
         await asyncio.sleep(0)
@@ -114,7 +137,7 @@ class MemoryQueues:
             if stored.visible_at_ms > now or stored.group in busy:
                 continue
             if stored.received >= receives_max(queue):
-                line.dead.append((stored.message(), ""))
+                line.dead.append((stored.message(), stored.reason))
                 line.waiting.remove(stored)
                 continue
             stored.received += 1

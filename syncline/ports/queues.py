@@ -63,6 +63,10 @@ class Message(msgspec.Struct, frozen=True):
     sent_at_ms: int
 
 
+DeadLetter = tuple[Message, str]
+"""A message of a dead-letter queue, and the reason why it is there."""
+
+
 class Queues(Protocol):
     async def send(self, queue: Queue, body: bytes, *, group: str = "", dedup: str = "") -> None:
         """Put a message of at most ``MAX_BODY_BYTES``. ``group`` and ``dedup`` only, and always, on ``COMMITS``."""
@@ -84,8 +88,25 @@ class Queues(Protocol):
         """Move a message that can never succeed to the queue's dead-letter queue, with its reason, and delete it."""
         ...
 
-    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[tuple[Message, str]]:
-        """A look at up to ``limit`` dead letters with their reasons ("" when the receive limit put them there)."""
+    async def dead_letters(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        """A look at up to ``limit`` dead letters with their reasons ("" when the receive limit put them
+        there and they were not redriven)."""
+        ...
+
+    async def dead_depth(self, queue: Queue) -> int:
+        """About how many dead letters wait."""
+        ...
+
+    async def redrive(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        """Send up to ``limit`` (≤ 10) dead letters to their queue again, the oldest of a group first; those it sent.
+
+        They are counted and ordered as new messages. The reason stays with them: dead again by the receive limit, they
+        have it still. After ``Temporary`` some may have been sent; repeating sends those again, except on ``COMMITS``.
+        """
+        ...
+
+    async def discard_dead(self, queue: Queue, *, limit: int = 10) -> Sequence[DeadLetter]:
+        """Delete up to ``limit`` (≤ 10) dead letters for ever; those it deleted."""
         ...
 
     async def depth(self, queue: Queue) -> int:

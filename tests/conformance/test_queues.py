@@ -249,3 +249,67 @@ async def test_a_publication_reaches_both_queues_raw(subject, queues):
     for queue in (Queue.SYNC, Queue.NOTIFY):
         got = await drain(subject, queue, at_least=len(bodies))
         assert sorted(message.body for message in got) == sorted(bodies)
+
+
+async def set_aside(subject: Subject, queue: Queue, body: bytes, group: str, reason: str) -> None:
+    order = {"group": group, "dedup": f"{group}{body!r}"} if queue is Queue.COMMITS else {}
+    await subject.queues.send(queue, body, **order)
+    await subject.queues.set_aside(queue, await receive_one(subject, queue), reason)
+
+
+@pytest.mark.parametrize("queue", list(Queue))
+async def test_dead_letters_are_redriven(subject, queues, queue, unique):
+    await set_aside(subject, queue, b"\x00again", unique, "bad day")
+    assert await queues.dead_depth(queue) == 1
+    ((dead, reason),) = await subject.meanwhile(queues.redrive(queue))
+    assert (dead.body, reason) == (b"\x00again", "bad day")
+    assert (await queues.dead_depth(queue), list(await queues.dead_letters(queue))) == (0, [])
+    message = await receive_one(subject, queue)
+    assert (message.body, message.received) == (b"\x00again", 1)
+    assert bool(message.group) == (queue is Queue.COMMITS)
+    assert message.group == dead.group
+
+
+async def test_redriven_commits_keep_the_order_of_their_group(subject, queues, unique):
+    for n in range(3):
+        await set_aside(subject, Queue.COMMITS, b"%d" % n, unique, "bad day")
+    assert len(await subject.meanwhile(queues.redrive(Queue.COMMITS))) == 3
+    seen = []
+    for _ in range(3):
+        message = await receive_one(subject, Queue.COMMITS)
+        await queues.delete(Queue.COMMITS, [message])
+        seen.append(message.body)
+    assert seen == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("queue", [Queue.NOTIFY, Queue.COMMITS])
+async def test_what_is_redriven_may_die_again_and_be_redriven_again(subject, queues, queue, unique):
+    await set_aside(subject, queue, b"x", unique, "the first reason")
+    for _ in range(2):  # within the five minutes in which a repeated dedup id is dropped
+        assert len(await subject.meanwhile(queues.redrive(queue))) == 1
+        for _ in range(5):
+            await queues.hide(queue, await receive_one(subject, queue), 0)
+        assert list(await subject.meanwhile(queues.receive(queue, wait_s=1))) == []
+        ((_, reason),) = await queues.dead_letters(queue)
+        assert reason == "the first reason"
+
+
+async def test_a_redrive_keeps_its_limit_and_an_empty_one_is_harmless(subject, queues):
+    assert list(await subject.meanwhile(queues.redrive(Queue.SYNC))) == []
+    for n in range(3):
+        await set_aside(subject, Queue.SYNC, b"%d" % n, "", "")
+    assert len(await subject.meanwhile(queues.redrive(Queue.SYNC, limit=2))) == 2
+    assert await queues.dead_depth(Queue.SYNC) == 1
+    with pytest.raises(Broken):
+        await queues.redrive(Queue.SYNC, limit=11)
+
+
+@pytest.mark.parametrize("queue", [Queue.SYNC, Queue.COMMITS])
+async def test_discarded_dead_letters_are_gone(subject, queues, queue, unique):
+    for n in range(2):
+        await set_aside(subject, queue, b"%d" % n, f"{unique}{n}", f"reason {n}")
+    gone = await subject.meanwhile(queues.discard_dead(queue))
+    assert sorted(reason for _, reason in gone) == ["reason 0", "reason 1"]
+    await subject.wait(VISIBILITY_S + 0.2)
+    assert await queues.dead_depth(queue) == 0
+    assert list(await queues.receive(queue, wait_s=0)) == []

@@ -5,18 +5,16 @@ from __future__ import annotations
 import click
 
 from syncline.admin.calling import Answer, Call, Exit, command
-from syncline.admin.ports import Ports
+from syncline.admin.recording import existing_account, existing_library, record
 from syncline.client.cli.commands.records import audit_text
 from syncline.client.cli.output import size_text
-from syncline.domain.errors import NotFound
 from syncline.messages.records import AuditEntry
 from syncline.store.audit import STACK, Audit, account_subject, email_subject, library_subject, now_place
-from syncline.store.directory import Directory, normal_email
+from syncline.store.directory import normal_email
 from syncline.store.usage import Usage
 
 ENTRIES_DEFAULT = 50
 ENTRIES_MAX = 1_000_000
-OPERATOR = "operator"
 
 
 @command(
@@ -70,9 +68,13 @@ async def quota(call: Call, library: str | None, account: str | None, quota_byte
         raise click.UsageError("Name a library or an account.", click.get_current_context())
     async with call.ports() as ports:
         usage = Usage(ports.tables)
-        await _require(ports, library, account)
+        if library:
+            await existing_library(ports, library)
+        elif account:
+            account = (await existing_account(ports, account)).id
         # Written down first: an operator's act is never without its record.
-        await _record(ports, "quota.set", library or "", account or "", {"quota_bytes": quota_bytes})
+        details: dict[str, str | int] = {"quota_bytes": quota_bytes}
+        await record(ports, "quota.set", library=library or "", account=account or "", details=details)
         if library:
             await usage.set_library_quota(library, quota_bytes)
         elif account:
@@ -88,29 +90,12 @@ async def usage(call: Call, library: str, recount: bool) -> Answer:
     """Say how many bytes a library holds, as it is counted; with --recount, as the bucket has it."""
     async with call.ports() as ports:
         counting = Usage(ports.tables)
-        await _require(ports, library, None)
+        await existing_library(ports, library)
         counted = (await counting.of_library(library)).bytes
         found = counted
         if recount:
-            await _record(ports, "usage.recount", library, "", {"counted_bytes": counted})
+            await record(ports, "usage.recount", library=library, details={"counted_bytes": counted})
             found = await counting.recount(library, ports.objects)
     text = size_text(found) + (f" (counted before: {size_text(counted)})" if found != counted else "")
     document = {"library": library, "used_bytes": found, "counted_before_bytes": counted}
     return Answer(document, text, Exit.OK)
-
-
-async def _require(ports: Ports, library: str | None, account: str | None) -> None:
-    directory = Directory(ports.tables)
-    if library and await directory.library(library) is None:
-        raise NotFound(f"There is no library {library}.")
-    if account and await directory.account(account) is None:
-        raise NotFound(f"There is no account {account}.")
-
-
-async def _record(ports: Ports, action: str, library: str, account: str, details: dict[str, str | int]) -> None:
-    about = {**details, "account": account} if account else details
-    entry = AuditEntry(
-        ports.new_id(), ports.clock.now_ms(), action, "done", "", OPERATOR, "", library, about
-    )  # fmt: skip
-    subjects = [library_subject(library)] if library else [account_subject(account)]
-    await Audit(ports.tables).write(entry, [*subjects, STACK])

@@ -7,6 +7,7 @@ import msgspec
 
 from syncline.admin.answers import require_yes
 from syncline.admin.calling import Answer, Call, command
+from syncline.admin.recording import record
 from syncline.domain.errors import Refused
 from syncline.store.directory import Directory
 from syncline.store.retentions import Retentions, Rules
@@ -52,6 +53,8 @@ async def retention(
         if wanted != rules and _may_lose(wanted):
             require_yes(yes, "By this, versions may be given up for ever.")
         if changes:
+            details: dict[str, str | int] = {name: int(value) for name, value in changes.items()}
+            await record(ports, "retention.set", library=library, details=details)
             await retentions.set_rules(library, wanted)
     text = "\n".join(f"{name:<14} {value}" for name, value in msgspec.to_builtins(wanted).items())
     return Answer({"library": library, **msgspec.to_builtins(wanted)}, text)
