@@ -70,7 +70,7 @@ def test_more_dead_letters_than_one_call_takes_are_redriven(capsys: pytest.Captu
     assert (answer["redriven"], answer["left"]) == (11, 0)
     entries = ask(world, capsys, "audit")["entries"]
     assert [one["action"] for one in entries] == ["dead-letters.redrive"] * 2
-    assert entries[0]["details"] == {"queue": "commits", "letters_max": 11}
+    assert sorted(one["details"]["letters_max"] for one in entries) == [11, 12]
 
 
 def test_a_purge_needs_yes_and_keeps_the_reasons(capsys: pytest.CaptureFixture[str]):
@@ -79,9 +79,9 @@ def test_a_purge_needs_yes_and_keeps_the_reasons(capsys: pytest.CaptureFixture[s
     assert dead(world, capsys, Queue.NOTIFY)[1] == 11
     assert ask(world, capsys, "dead-letters", "purge", "notify", "--yes")["purged"] == 11
     assert dead(world, capsys, Queue.NOTIFY)[1] == 0
-    (purged, purge) = ask(world, capsys, "audit")["entries"]
-    assert (purged["action"], purge["action"]) == ("dead-letters.purged", "dead-letters.purge")
-    assert "bad letter 3" in purged["details"]["reasons"]
+    acts = {one["action"]: one["details"] for one in ask(world, capsys, "audit")["entries"]}
+    assert acts["dead-letters.purge"] == {"queue": "notify", "letters_max": 11}
+    assert "bad letter 3" in acts["dead-letters.purged"]["reasons"]
 
 
 def test_an_unknown_queue_is_a_usage_error(capsys: pytest.CaptureFixture[str]):
