@@ -6,6 +6,7 @@ import click
 
 from syncline.admin.calling import Answer, Call, Exit, command
 from syncline.admin.checking import Checked, Checking
+from syncline.admin.recording import record
 from syncline.client.cli.output import counted, name_text
 from syncline.store.archive import Archive
 
@@ -33,6 +34,9 @@ async def check(call: Call, library: str | None, mend: bool, heads: bool) -> Ans
             checked = [await checking.check(library)]
         else:
             checked = await checking.check_all(Archive(ports.objects).libraries())
+        for one in checked:
+            if mended := sum(finding.mended for finding in one.findings):
+                await record(ports, "library.mend", library=one.library, details={"rows": mended})
     code = Exit.DIFFERS if any(one.unmended for one in checked) else Exit.OK
     return Answer({"libraries": checked}, "\n".join(map(_told, checked)) or "No library has been archived yet.", code)
 

@@ -6,6 +6,7 @@ import click
 
 from syncline.admin.calling import Answer, Call, command, yes_option
 from syncline.admin.rebuilding import Rebuilding, Rebuilt
+from syncline.admin.recording import record
 from syncline.client.cli.output import counted, name_text
 
 
@@ -21,6 +22,9 @@ async def rebuild(call: Call, library: str, yes: bool) -> Answer:
     """
     async with call.ports() as ports:
         rebuilt = await Rebuilding(ports).rebuild(library, yes=yes)
+        # Afterwards: only then is it known that it was not refused. Repeating a rebuild writes it again.
+        details: dict[str, str | int] = {"seq": rebuilt.seq, "recovered": rebuilt.recovered}
+        await record(ports, "library.rebuild", library=library, details=details)
     return Answer(rebuilt, _told(rebuilt))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ from tests.unit.admin.world import Operated, a_life
 from tests.unit.metadata.world import ALICE, LIBRARY
 
 
-def ask(world: Operated, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+def ask(world: Operated, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     capsys.readouterr()
     assert run(world.open_ports, [*words, "--json"]) == Exit.OK
-    answer: dict[str, object] = json.loads(capsys.readouterr().out)
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     return answer
 
 
@@ -57,3 +58,11 @@ def test_what_is_not_there_gets_no_quota(capsys: pytest.CaptureFixture[str]):
     world = begun()
     assert run(world.open_ports, ["quota", "--library", "x" * 20, "1"]) != Exit.OK
     assert run(world.open_ports, ["quota", "1"]) != Exit.OK
+
+
+def test_a_rebuild_is_written_down(capsys: pytest.CaptureFixture[str]):
+    world = begun()
+    asyncio.run(world.archive())
+    ask(world, capsys, "rebuild", LIBRARY, "--yes")
+    entries = ask(world, capsys, "audit", "--library", LIBRARY)["entries"]
+    assert [one["action"] for one in entries] == ["library.rebuild"]
