@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ from tests.unit.admin.world import Operated, a_life
 from tests.unit.metadata.world import ALICE, LIBRARY
 
 
-def ask(world: Operated, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+def ask(world: Operated, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     capsys.readouterr()
     assert run(world.open_ports, [*words, "--json"]) == Exit.OK
-    answer: dict[str, object] = json.loads(capsys.readouterr().out)
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     return answer
 
 
