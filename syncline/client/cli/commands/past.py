@@ -89,7 +89,7 @@ async def restore(call: Call, path: RemotePath, version: str, to: RemotePath | N
 @click.option("--at", required=True, metavar="TIME", help="As of when: RFC 3339 with its offset, or a seq.")
 @click.option("--yes", is_flag=True, help="Do it; without, only what would change is told.")
 async def rewind(call: Call, path: RemotePath, at: str, yes: bool) -> Answer:
-    """Make a folder of a library as it was at a time, as one change.
+    """Make a folder of a library as it was at a time.
 
     Without --yes it only tells what would change. What has come since goes to the trash; all versions stay.
     """
