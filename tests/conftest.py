@@ -1,6 +1,7 @@
 """What every tier of tests shares."""
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -8,3 +9,9 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure() -> None:
+    # A shell's background job starts with SIGINT ignored, and so would everything that tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import msgspec
@@ -21,7 +22,7 @@ class Permissions(Protocol):
     async def downloads(self, library: str) -> DownloadAnswer: ...
 
 
-class _Kept:
+class _Kept(ABC):
     """A credential and the single flight that renews it."""
 
     def __init__(self, credential: S3Credential | None) -> None:
@@ -40,8 +41,9 @@ class _Kept:
                 self._credential = await self._ask()
             return self._credential
 
+    @abstractmethod
     async def _ask(self) -> S3Credential:
-        raise NotImplementedError
+        """A fresh credential."""
 
 
 class ReadCredentials(_Kept):

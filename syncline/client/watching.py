@@ -19,6 +19,7 @@ from syncline.domain.errors import Refused, SynclineError, Temporary
 from syncline.messages.api import Heads
 
 DEBOUNCE_MS = 300
+FIRST_LOOK_MS = 2_000
 RESCAN_S = 300.0
 BLIND_RESCAN_S = 10.0
 HEADS_WAIT_S = 50
@@ -93,11 +94,19 @@ async def _watch_folder(link: Link, moved: asyncio.Event, told: Told, stop: asyn
         return not path.startswith(own)
 
     while not stop.is_set():
+        blind = True  # what changed while watching began is seen by nobody: one more pass looks for it
         try:
-            async for _ in watchfiles.awatch(
-                link.path, watch_filter=is_theirs, debounce=DEBOUNCE_MS, stop_event=stop, recursive=True
+            async for changes in watchfiles.awatch(
+                link.path,
+                watch_filter=is_theirs,
+                debounce=DEBOUNCE_MS,
+                stop_event=stop,
+                rust_timeout=FIRST_LOOK_MS,
+                yield_on_timeout=True,
             ):
-                moved.set()
+                if changes or blind:
+                    moved.set()
+                blind = False
             return
         except (OSError, RuntimeError) as error:
             told(Temporary(f"{link.path} cannot be watched ({error}); it is looked at every {BLIND_RESCAN_S:.0f} s."))

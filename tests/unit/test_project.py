@@ -22,9 +22,7 @@ def requirements() -> list[str]:
 def test_requirements_name_no_addresses() -> None:
     text = (ROOT / "requirements.txt").read_text()
     assert "://" not in text
-    assert not re.search(
-        r"^\s*--?(index-url|extra-index-url|find-links|trusted-host|i|f)\b", text, re.MULTILINE
-    )
+    assert not re.search(r"^\s*--?(index-url|extra-index-url|find-links|trusted-host|i|f)\b", text, re.MULTILINE)
 
 
 def test_every_requirement_is_pinned_by_hash() -> None:
@@ -47,9 +45,7 @@ def test_every_dependency_is_among_the_requirements() -> None:
 @pytest.mark.parametrize("module", ["syncline.client", "syncline.client.cli"])
 def test_the_client_loads_nothing_of_the_services(module: str) -> None:
     program = f"import sys, {module}; print(*sorted(sys.modules), sep='\\n')"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert module in loaded
     assert loaded.isdisjoint(HEAVY)

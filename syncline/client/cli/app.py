@@ -51,7 +51,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "rm": Entry("changing", "Remove files and folders from a library."),
         "history": Entry("versions", "List the versions of a file."),
         "trash": Entry("past", "List what was removed from a library."),
-        "restore": Entry("past", "Bring back what was removed, or an older version of a file."),
+        "restore": Entry("past", "Bring back what was removed, or an older version."),
         "rewind": Entry("past", "Make a folder of a library as it was at a time."),
     },
     "Mail": {

@@ -248,6 +248,9 @@ _VALID: dict[str, dict[str, Any]] = {
     "MailPreferences": {"window": "hourly", "zone": "UTC", "language": "de"},
     "NewOutsideFollower": {"email": "eve@example.net", "node": ID, "language": "en", "hour": 8},
     "OutsideRules": {"links": True},
+    "RestoreNode": {"to": ID, "name": "n"},
+    "Rewind": {"at": "2026-11-23T12:00:00Z", "dry_run": False},
+    "Retention": {"versions_days": 30, "versions_max": 10, "trash_days": 30, "hold": False},
     "CommitBody": {
         "requests": [
             {"op": "folder", "node": ID, "parent": ID, "name": "n"},

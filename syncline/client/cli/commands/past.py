@@ -61,7 +61,7 @@ async def trash(call: Call, library: RemotePath, limit: int) -> Answer:
 @click.option("--version", "version", metavar="ID", default="", help="Which version; syncline history lists them.")
 @click.option("--to", "to", metavar="LIBRARY:PATH", type=REMOTE_PATH, help="Where to, instead of where it was.")
 async def restore(call: Call, path: RemotePath, version: str, to: RemotePath | None) -> Answer:
-    """Bring back what was removed, or make an older version of a file its current one.
+    """Bring back what was removed, or an older version.
 
     A folder comes back with all that was in it when it was removed. With --version, a version is added to the file;
     the ones in between stay in the history, and a removed file comes back with it.
@@ -89,7 +89,7 @@ async def restore(call: Call, path: RemotePath, version: str, to: RemotePath | N
 @click.option("--at", required=True, metavar="TIME", help="As of when: RFC 3339 with its offset, or a seq.")
 @click.option("--yes", is_flag=True, help="Do it; without, only what would change is told.")
 async def rewind(call: Call, path: RemotePath, at: str, yes: bool) -> Answer:
-    """Make a folder of a library as it was at a time, as one change.
+    """Make a folder of a library as it was at a time.
 
     Without --yes it only tells what would change. What has come since goes to the trash; all versions stay.
     """
