@@ -148,8 +148,8 @@ async def remove(call: Call, account: str, hand_to: str | None, yes: bool) -> An
         if not heir:
             await _refuse_to_orphan(leaving, found)
         require_yes(yes, f"The account {found.email} would be gone for ever.")
-        handed: dict[str, str | int] = {"email": found.email} | ({"hand_to": heir} if heir else {})
-        await record(ports, "account.remove", account=found.id, details=handed)
+        details: dict[str, str | int] = {"email": found.email, **({"hand_to": heir} if heir else {})}
+        await record(ports, "account.remove", account=found.id, details=details)
         try:
             await leaving.remove(found, heir=heir, at_ms=ports.clock.now_ms())
         except ConditionFailed:
