@@ -248,6 +248,7 @@ _VALID: dict[str, dict[str, Any]] = {
     "MailPreferences": {"window": "hourly", "zone": "UTC", "language": "de"},
     "NewOutsideFollower": {"email": "eve@example.net", "node": ID, "language": "en", "hour": 8},
     "OutsideRules": {"links": True},
+    "NewWebhook": {"url": "https://hooks.example.org/x"},
     "CommitBody": {
         "requests": [
             {"op": "folder", "node": ID, "parent": ID, "name": "n"},
