@@ -134,6 +134,7 @@ def _gateway(names: Names) -> list[Statement]:
         _rows("WriteHeads", names, ("journal",), _WRITE_ROWS, keys=("head#*",)),
         # People are told why they get no mail, and may try again.
         _rows("LiftSuppressions", names, ("mail",), (*_READ_ROWS, "dynamodb:UpdateItem"), keys=("suppressed#*",)),
+        _rows("WriteWebhooks", names, ("mail",), (*_READ_ROWS, *_WRITE_ROWS), keys=("webhooks#*",)),
         _allow("KeepLargeCommands", ("s3:PutObject", *_READ_OBJECTS), [names.objects_arn("commands/")]),
         _allow("SignDownloads", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
         _allow("SendCommits", (*_SEND, *_FIND_QUEUE), [names.queue_arn(queue) for queue in ("commits", "letters")]),
@@ -181,6 +182,8 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
         _rows("WriteMail", names, ("mail",), _READ_ROWS + _WRITE_ROWS),
         _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*")),
         *_consume_and_set_aside(names, "notify", "letters", "bounces"),
+        # Owners are told of a webhook that was disabled.
+        _allow("SendLetters", (*_SEND, *_FIND_QUEUE), [names.queue_arn("letters")]),
         # The sender is the bound, not the resource: the local AWS names none for a mail, and knows no sender.
         # It names no resource; the region bounds it where that is known.
         _allow("AskForLimits", ("ses:GetAccount",), ["*"])

@@ -43,6 +43,7 @@ from services.gateway.removal import Removal
 from services.gateway.uploads import Uploads
 from services.gateway.waiting import WAIT_S_MAX, Commands
 from services.gateway.wakes import Wakes
+from services.gateway.webhooks import Hooking
 from syncline.domain.capabilities import SigningKey
 from syncline.domain.errors import Broken
 from syncline.domain.ids import NewId, id_from_bytes
@@ -77,6 +78,7 @@ from syncline.store.trash import Trash
 from syncline.store.tree import TreeReader
 from syncline.store.usage import Quotas, Usage
 from syncline.store.views import Views
+from syncline.store.webhooks import Webhooks
 
 NO_QUOTAS = Quotas()
 
@@ -215,6 +217,7 @@ def make_gateway(
             OutsideFollowing(
                 outsiders, follows, directory, suppressions, letters, tree, access, ports.clock, keys.links
             ),
+            Hooking(Webhooks(ports.tables), access, ports.clock, chance.new_id, chance.random_bytes),
         ),
         Links(directory, follows, outsiders, tree, files, access, ports.clock, keys.links),
         Governing(

@@ -75,6 +75,8 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     ("POST", f"{_LIBRARY}/followers"): Action("follower.invite", ("email", "node")),
     ("DELETE", f"{_LIBRARY}/followers/{{follower}}"): Action("follower.remove"),
     ("PUT", f"{_LIBRARY}/outside"): Action("library.outside-rules", ("links",)),
+    ("POST", f"{_LIBRARY}/webhooks"): Action("webhook.add", ("host",)),
+    ("DELETE", f"{_LIBRARY}/webhooks/{{webhook}}"): Action("webhook.remove"),
     ("PUT", f"{_LIBRARY}/retention"): Action(
         "library.retention", ("versions_days", "versions_max", "trash_days", "hold")
     ),
@@ -100,7 +102,7 @@ UNAUDITED = frozenset(
     }
 )
 """Credentials, and changes of content, which the journal tells about."""
-KEPT_OF_PATH = ("account", "device", "group", "node", "invitation", "follower")
+KEPT_OF_PATH = ("account", "device", "group", "node", "invitation", "follower", "webhook")
 
 
 class Auditor:
@@ -177,6 +179,8 @@ def _with_answer(entry: AuditEntry, answered: Any) -> AuditEntry:
         library = str(answered.id)
     elif entry.action == "group.create":
         details["group"] = str(answered.id)
+    elif entry.action == "webhook.add":
+        details["webhook"] = str(answered.webhook.id)
     return msgspec.structs.replace(entry, details=details, account=account, device=device, library=library)
 
 

@@ -1,4 +1,4 @@
-"""The gateway's routes about mail: preferences, outside followers, and their confirming."""
+"""The gateway's routes about mail and webhooks: preferences, outside followers, and their confirming."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from syncline.messages import api as m
 from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Query, Route
 
 FOLLOWERS = "/v1/libraries/{library}/followers"
+HOOKS = "/v1/libraries/{library}/webhooks"
 MY_MAIL = "/v1/me/mail"
 WRITES = ("no-such-library", "not-allowed")
 TOKEN = Query("token", "The token of the link in the mail.", required=True)
@@ -72,6 +73,28 @@ SET_OUTSIDE_RULES = Route(
     m.OutsideRules,
     problems=WRITES,
     body_bytes_max=SMALL_BODY_BYTES,
+)
+WEBHOOKS = Route(
+    "GET", HOOKS, "The webhooks of a library, and how they fare (owners).", Nothing, m.Webhooks, problems=WRITES
+)
+ADD_WEBHOOK = Route(
+    "POST",
+    HOOKS,
+    "Have an address told over HTTPS what changes in a library (owners).",
+    m.NewWebhook,
+    m.WebhookMade,
+    status=201,
+    problems=(*WRITES, "bad-webhook", "too-many-webhooks"),
+    body_bytes_max=SMALL_BODY_BYTES,
+)
+REMOVE_WEBHOOK = Route(
+    "DELETE",
+    f"{HOOKS}/{{webhook}}",
+    "Tell a webhook nothing more (owners).",
+    Nothing,
+    Nothing,
+    status=204,
+    problems=(*WRITES, "no-such-webhook"),
 )
 CONFIRM_PAGE = Route(
     "GET",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.gateway import mail_table
 from services.gateway.follows import Following
 from services.gateway.outside import OutsideFollowing
+from services.gateway.webhooks import Hooking
 from syncline.serving.routes import Endpoint, bind
 
 
@@ -14,6 +15,7 @@ from syncline.serving.routes import Endpoint, bind
 class Mailing:
     following: Following
     outside: OutsideFollowing
+    hooking: Hooking
 
 
 def endpoints(rooms: Mailing) -> list[Endpoint]:
@@ -26,6 +28,9 @@ def endpoints(rooms: Mailing) -> list[Endpoint]:
         bind(mail_table.INVITE_FOLLOWER, rooms.outside.invite),
         bind(mail_table.REMOVE_FOLLOWER, rooms.outside.remove),
         bind(mail_table.SET_OUTSIDE_RULES, rooms.outside.set_rules),
+        bind(mail_table.WEBHOOKS, rooms.hooking.all),
+        bind(mail_table.ADD_WEBHOOK, rooms.hooking.add),
+        bind(mail_table.REMOVE_WEBHOOK, rooms.hooking.remove),
         bind(mail_table.CONFIRM_PAGE, rooms.outside.confirm_page),
         bind(mail_table.CONFIRM, rooms.outside.confirm),
     ]

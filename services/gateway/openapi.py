@@ -41,6 +41,7 @@ _IN_PATH = {
     "group": "The group's id.",
     "invitation": "The invitation's id.",
     "follower": "The outside follower's id.",
+    "webhook": "The webhook's id.",
     "token": "The token in the link.",
     "slug": "The last part of the problem's type.",
 }

@@ -28,7 +28,8 @@ async def main() -> None:
             mail_topic_arn=settings.mail_topic_arn,
         )
         server = HttpServer(notifier.app, *settings.listen)
-        await live([notifier.sender, notifier.consumer, notifier.letters, notifier.returns, server])
+        queues = [notifier.consumer, notifier.letters, notifier.returns]
+        await live([notifier.sender, notifier.deliverer, *queues, server])
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.notifier.composing import Composer
+from services.notifier.delivering import Deliverer, Hooks
 from services.notifier.digesting import Digesting
 from services.notifier.gathering import Gathering, gather_moves
 from services.notifier.mailboxes import Mailboxes
 from services.notifier.pacing import PacedMailer
 from services.notifier.posting import Posting, post_letters
+from services.notifier.reaching import HttpsPoster, Poster
 from services.notifier.recipients import Recipients
 from services.notifier.rendering import Renderer
 from services.notifier.returns import Returns, take_returns
@@ -36,6 +38,7 @@ from syncline.store.tree import TreeReader
 from syncline.store.views import Views
 
 SERVICE = "notifier"
+OPEN_INTERNET = HttpsPoster()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Ports:
     mailer: Mailer
     clock: Clock
     certificates: Certificates = NO_CERTIFICATES
+    poster: Poster = OPEN_INTERNET
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Notifier:
     letters: Consumer
     returns: Consumer
     sender: Sender
+    deliverer: Deliverer
     gathering: Gathering
     mailboxes: Mailboxes
 
@@ -91,9 +96,11 @@ def make_notifier(
         public_url=public_url,
         clock=ports.clock,
     )
-    gathering = Gathering(journal, trees, follows, Checkpoints(ports.tables), mailboxes)
+    hooks = Hooks(ports.tables, ports.clock)
+    gathering = Gathering(journal, trees, follows, Checkpoints(ports.tables), mailboxes, hooks)
     consumer = Consumer(ports.queues, Queue.NOTIFY, gather_moves(gathering), clock=ports.clock, metrics=metrics)
     sender = Sender(mailboxes, composer, mailer, suppressions, clock=ports.clock, metrics=metrics)
+    deliverer = Deliverer(ports.tables, ports.queues, ports.poster, clock=ports.clock, metrics=metrics)
     posting = Posting(ports.tables, mailer, renderer, ports.clock, metrics, link_keys=link_keys, public_url=public_url)
     letters = Consumer(
         ports.queues, Queue.LETTERS, post_letters(posting), clock=ports.clock, metrics=metrics, receivers=1
@@ -103,7 +110,7 @@ def make_notifier(
         ports.queues, Queue.BOUNCES, take_returns(taking), clock=ports.clock, metrics=metrics, receivers=1
     )
     app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
-    return Notifier(app, consumer, letters, returns, sender, gathering, mailboxes)
+    return Notifier(app, consumer, letters, returns, sender, deliverer, gathering, mailboxes)
 
 
 async def _look(tables: Tables) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from services.notifier.delivering import Hooks
 from services.notifier.mailboxes import Mailboxes
 from services.notifier.places import Places
 from services.notifier.windows import NEVER
@@ -30,19 +31,27 @@ class Gathering:
     """Tells each follower's mailbox which commits are news. Doing it again tells nobody twice."""
 
     def __init__(
-        self, journal: Journal, trees: TreeReader, follows: Follows, checkpoints: Checkpoints, mailboxes: Mailboxes
+        self,
+        journal: Journal,
+        trees: TreeReader,
+        follows: Follows,
+        checkpoints: Checkpoints,
+        mailboxes: Mailboxes,
+        hooks: Hooks,
     ) -> None:
         self._journal = journal
         self._trees = trees
         self._follows = follows
         self._checkpoints = checkpoints
         self._mailboxes = mailboxes
+        self._hooks = hooks
 
     async def gather(self, library: str, upto: int) -> None:
         """Everything from the checkpoint to ``upto``. Raises ``Temporary``; then nothing is lost nor told twice."""
         after = await self._checkpoints.get(NOTIFIER, library)
         if upto <= after:
             return
+        await self._hooks.tell(library, upto)
         following = await self._following(library)
         if following:
             async for commits in self._portions(library, after, upto):

@@ -55,6 +55,12 @@ def write_notice(language: Language, kind: Letter, *, email: str) -> AccountLett
     return _write(language, kind, link="", email=harmless(email))
 
 
+def write_webhook(language: Language, *, library: str, host: str, since_ms: int) -> AccountLetter:
+    """To an owner: a webhook of their library is told nothing more."""
+    date = language.date(since_ms)
+    return _write(language, Letter.WEBHOOK_DISABLED, link="", what=harmless(library), host=harmless(host), date=date)
+
+
 def _write(language: Language, kind: Letter, *, link: str, **values: str) -> AccountLetter:
     def say(part: str) -> str:
         return language.say(f"{kind.value}-{part}", **values)

@@ -6,6 +6,7 @@ A letter is sent at least once: a worker that dies after SES took it and before 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,6 +18,7 @@ from services.notifier.letters_accounts import (
     write_invitation,
     write_notice,
     write_reset,
+    write_webhook,
 )
 from services.notifier.rendering import Renderer
 from syncline.domain.capabilities import (
@@ -47,6 +49,7 @@ from syncline.store.outsiders import Outsiders
 from syncline.store.suppressions import Suppressions
 from syncline.store.tree import TreeReader
 from syncline.store.views import Views
+from syncline.store.webhooks import Webhooks
 
 PER_ADDRESS_AND_HOUR_MAX = 10
 """Letters of a kind that others can have sent to an address. Counted in the table: it holds without the cache too."""
@@ -87,6 +90,7 @@ class Posting:
         self._outsiders = Outsiders(tables)
         self._trees = TreeReader(Journal(tables), Views(tables))
         self._suppressions = Suppressions(tables, clock)
+        self._webhooks = Webhooks(tables)
         self._mailer = mailer
         self._renderer = renderer
         self._clock = clock
@@ -102,6 +106,7 @@ class Posting:
             Letter.ADDRESS_CHANGED: self._notice,
             Letter.ACCOUNT_REMOVED: self._notice,
             Letter.FOLLOW: self._follow,
+            Letter.WEBHOOK_DISABLED: self._webhook,
         }
 
     async def post(self, wanted: SendLetter) -> str:
@@ -219,6 +224,18 @@ class Posting:
     async def _notice(self, wanted: SendLetter) -> Written | None:
         letter = write_notice(language(wanted.language), Letter(wanted.kind), email=wanted.to)
         return Written(wanted.to, letter) if wanted.to else None
+
+    async def _webhook(self, wanted: SendLetter) -> Written | None:
+        library = await self._directory.library(wanted.about.get("library", ""))
+        found = await self._webhooks.get(wanted.about.get("library", ""), wanted.about.get("webhook", ""))
+        if library is None or found is None or not wanted.to:
+            return None
+        # The host alone: the rest of such an address is often a secret.
+        host = urlsplit(found[0].url).hostname or ""
+        letter = write_webhook(
+            language(wanted.language), library=library.name, host=host, since_ms=found[0].disabled_at_ms
+        )
+        return Written(wanted.to, letter)
 
     def _link(self, page: str, capability: Capability) -> str:
         return f"{self._public_url}/v1/{page}?token={seal_capability(capability, self._link_keys)}"

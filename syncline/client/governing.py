@@ -1,4 +1,4 @@
-"""The service's routes about accounts, devices, invitations and groups as typed methods; ``api`` has the others."""
+"""The service's routes about accounts, devices, invitations, webhooks and groups as typed methods; others: ``api``."""
 
 from __future__ import annotations
 
@@ -71,6 +71,18 @@ class GoverningApi:
     async def transfer(self, library: str, transfer: m.Transfer) -> m.Member:
         path = f"/v1/libraries/{library}/transfer"
         return await self._call("POST", path, m.Member, body=transfer, repeatable=False)
+
+    # -- webhooks
+
+    async def webhooks(self, library: str) -> list[m.Webhook]:
+        return (await self._call("GET", f"/v1/libraries/{library}/webhooks", m.Webhooks)).webhooks
+
+    async def add_webhook(self, library: str, url: str) -> m.WebhookMade:
+        body = m.NewWebhook(url=url)
+        return await self._call("POST", f"/v1/libraries/{library}/webhooks", m.WebhookMade, body=body, repeatable=False)
+
+    async def remove_webhook(self, library: str, webhook: str) -> None:
+        await self._call("DELETE", f"/v1/libraries/{library}/webhooks/{webhook}", type(None))
 
     # -- groups
 

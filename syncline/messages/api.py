@@ -7,6 +7,7 @@ Unknown members are ignored on both sides, so either may be newer. The OpenAPI d
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,6 +19,7 @@ from syncline.domain.ids import ID_LENGTH
 from syncline.domain.nodes import Kind
 from syncline.domain.preferences import Every
 from syncline.domain.rights import Role
+from syncline.domain.webhooks import URL_CHARACTERS_MAX
 from syncline.messages.records import AccountUse as AccountUse
 from syncline.messages.records import AuditEntry as AuditEntry
 from syncline.messages.records import AuditPage as AuditPage
@@ -650,6 +652,44 @@ class OutsideRules(Struct, kw_only=True):
 class OutsideFollowers(Struct, kw_only=True):
     followers: list[OutsideFollower]
     rules: OutsideRules
+
+
+class NewWebhook(Struct, kw_only=True):
+    """``url``: an ``https`` address of the open internet, without user, password and fragment."""
+
+    url: Annotated[str, Meta(min_length=9, max_length=URL_CHARACTERS_MAX)]
+
+    @property
+    def host(self) -> str:
+        """What the audit log keeps: the rest of such an address is often a secret."""
+        return urlsplit(self.url).hostname or "" if self.url.isascii() and "[" not in self.url else ""
+
+
+class Webhook(Struct, kw_only=True, omit_defaults=True):
+    """Told up to ``delivered_seq``. ``problem``: why the last attempt failed; since when they do, ``failing_since_ms``.
+
+    After 24 h of that, or when ``made_by`` is no owner any more, it is disabled for good: remove it, and add it again.
+    """
+
+    id: str
+    url: str
+    made_by: str
+    made_at_ms: int
+    delivered_seq: int
+    failing_since_ms: int = 0
+    problem: str = ""
+    disabled_at_ms: int = 0
+
+
+class WebhookMade(Struct, kw_only=True):
+    """``secret`` is the key of the signatures, shown this once."""
+
+    webhook: Webhook
+    secret: str
+
+
+class Webhooks(Struct, kw_only=True):
+    webhooks: list[Webhook]
 
 
 def json_schema_components(*others: type) -> tuple[dict[str, object], dict[str, object]]:

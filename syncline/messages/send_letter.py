@@ -1,4 +1,4 @@
-"""``SendLetter``: gateway → queue ``letters`` → notifier. A letter to one person about an account.
+"""``SendLetter``: gateway, notifier → queue ``letters`` → notifier. A letter to one person about an account.
 
 Wire form (msgpack): ``["SendLetter", 1, 0, [id, kind, to, about, language, not_after]]``. ``kind`` is a ``Letter``;
 ``to`` the address, "" where ``about`` leads to it; ``about`` a map of references (ids), never a secret: links are
@@ -30,6 +30,7 @@ class Letter(StrEnum):
     ADDRESS_CHANGED = "address-changed"  # to (the old address)
     ACCOUNT_REMOVED = "account-removed"  # to
     FOLLOW = "follow"  # library, follower, node: an outside follower is asked whether to get mail
+    WEBHOOK_DISABLED = "webhook-disabled"  # to, library, webhook: an owner is told that it is told nothing more
 
 
 class SendLetter(msgspec.Struct, frozen=True, array_like=True):

@@ -340,6 +340,21 @@ PROBLEMS: dict[str, ProblemKind] = {
         "No such follower",
         "Nobody outside follows this library under this id.",
     ),
+    "bad-webhook": ProblemKind(
+        422,
+        "No address for a webhook",
+        "A webhook is an https address of the open internet, without user, password and fragment.",
+    ),
+    "too-many-webhooks": ProblemKind(
+        409,
+        "Too many webhooks",
+        "The library has as many webhooks as it may; remove one.",
+    ),
+    "no-such-webhook": ProblemKind(
+        404,
+        "No such webhook",
+        "The library has no webhook with this id.",
+    ),
     "lifted-too-often": ProblemKind(
         409,
         "Lifted too often",

@@ -1,4 +1,4 @@
-"""library create, list, share, unshare, members, transfer."""
+"""library create, list, share, unshare, members, transfer; retention and webhook are elsewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command, common_options
 from syncline.client.cli.commands.groups import find_group
 from syncline.client.cli.commands.keeping import retention
+from syncline.client.cli.commands.webhooks import webhook
 from syncline.client.cli.output import columns, name_text, time_text
 from syncline.client.cli.remote import find_library
 from syncline.domain.errors import Refused
@@ -146,5 +147,5 @@ async def _unshare_with_group(api: Api, library: Library, name: str) -> Answer:
     return Answer({"library": library.id, "removed": found[0]}, text, chatty=True)
 
 
-for subcommand in (create, list_, share, unshare, members, transfer, retention):
+for subcommand in (create, list_, share, unshare, members, transfer, retention, webhook):
     library.add_command(subcommand)

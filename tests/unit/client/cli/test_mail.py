@@ -61,6 +61,23 @@ def test_a_follow_on_terms_and_what_holds_for_all_mail(alice: Person) -> None:
     assert alice.asks("mail", "lift")["address"] == alice.email
 
 
+def test_webhooks_are_added_listed_and_removed(alice: Person) -> None:
+    url = "https://hooks.example.org/in"
+    assert alice.does("library", "webhook", "list", "Shared") == "Shared has no webhook.\n"
+    made = alice.asks("library", "webhook", "add", "Shared", url)
+    assert made["secret"].startswith("whsec_")
+    listed = alice.does("library", "webhook", "list", "Shared")
+    assert url in listed
+    assert "told up to" in listed
+    assert made["secret"] not in listed
+    assert "whsec_" in alice.does("library", "webhook", "add", "Shared", url)
+    assert alice.asks("library", "webhook", "list", "Shared")["webhooks"][0]["url"] == url
+    alice.does("library", "webhook", "remove", "Shared", made["webhook"]["id"])
+    assert len(alice.asks("library", "webhook", "list", "Shared")["webhooks"]) == 1
+    alice.is_refused("no-such-webhook", "library", "webhook", "remove", "Shared", made["webhook"]["id"])
+    alice.is_refused("bad-webhook", "library", "webhook", "add", "Shared", "https://127.0.0.1/")
+
+
 def test_people_outside_are_asked_listed_and_removed(alice: Person) -> None:
     assert alice.does("followers", "list", "Shared") == "Nobody outside follows Shared.\n"
     said = alice.does("followers", "invite", "Shared", "eve@example.net", "--window", "daily", "--language", "de")

@@ -1,0 +1,262 @@
+"""Tells webhooks what is due: every few seconds, claim, compose, post, say what became of it. States: ``hooks``."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+
+from services.notifier import hooks
+from services.notifier.hooks import LEASE_MS
+from services.notifier.reaching import Poster
+from syncline.domain.commits import Change, Commit
+from syncline.domain.cursors import Cursor, encode_cursor
+from syncline.domain.errors import ConditionFailed, SynclineError, Temporary
+from syncline.domain.ids import id_from_bytes
+from syncline.domain.rights import may_govern
+from syncline.domain.webhooks import sign
+from syncline.messages.send_letter import Letter, SendLetter
+from syncline.messages.send_letter import encode as encode_letter
+from syncline.messages.webhook_delivery import SIGNATURE_HEADER, WEBHOOK_HEADER, Delivery, ToldChange, encode
+from syncline.ports.clock import Clock
+from syncline.ports.queues import Queue, Queues
+from syncline.ports.tables import Tables
+from syncline.serving.logging import get_logger
+from syncline.serving.metrics import Metrics
+from syncline.store.directory import Directory
+from syncline.store.follows import Follows
+from syncline.store.incarnations import Incarnations
+from syncline.store.journal import Journal
+from syncline.store.webhooks import SHARDS, Due, Webhook, Webhooks
+
+TICK_S = 2.0
+DUE_PER_SHARD = 64
+AT_ONCE = 8
+TRIES = 8
+DELIVER_S_MAX = 30.0
+"""Composing and posting one delivery; well below the lease."""
+CHANGES_MAX = 100
+"""A delivery carries no more changes; the receiver reads the others by cursor."""
+OWNERS_TOLD_MAX = 20
+NOTICE_LIFE_S = 3 * 24 * 3600
+NOT_OWNED = "Who made it is no owner of the library any more."
+
+assert DELIVER_S_MAX * 1000 < LEASE_MS
+
+
+class Hooks:
+    """Hears of what happened and keeps it for the webhooks of the library. Doing it again tells nobody twice."""
+
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self._webhooks = Webhooks(tables)
+        self._journal = Journal(tables)
+        self._incarnations = Incarnations(tables)
+        self._clock = clock
+
+    async def tell(self, library: str, upto: int) -> None:
+        """Raises ``Temporary`` when one keeps changing."""
+        found = [hook for hook in await self._webhooks.of_library(library) if not hook.disabled_at_ms]
+        if not found or (head := await self._journal.head(library)) is None:
+            return
+        lineage = None
+        for hook in found:
+            kept = 0
+            if hook.incarnation != head.incarnation:
+                lineage = lineage or await self._incarnations.lineage(library, head.incarnation)
+                kept = lineage.kept(hook.incarnation)
+            await self._tell_one(hook, upto, head.incarnation, kept)
+
+    async def _tell_one(self, hook: Webhook, upto: int, incarnation: str, kept: int) -> None:
+        def transition(now: Webhook) -> Webhook:
+            same = now if now.incarnation == incarnation else hooks.rebuilt(now, incarnation, kept)
+            return hooks.tell(same, upto, now_ms=self._clock.now_ms())
+
+        await change(self._webhooks, hook, transition)
+
+
+class Deliverer:
+    """The part of the service that tells webhooks."""
+
+    def __init__(self, tables: Tables, queues: Queues, poster: Poster, *, clock: Clock, metrics: Metrics) -> None:
+        self._webhooks = Webhooks(tables)
+        self._journal = Journal(tables)
+        self._directory = Directory(tables)
+        self._follows = Follows(tables)
+        self._queues = queues
+        self._poster = poster
+        self._clock = clock
+        self._draining = asyncio.Event()
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._results = metrics.counter("webhooks", "Deliveries to webhooks by what became of them.", ("result",))
+
+    async def start(self) -> None:
+        """Nothing to make ready."""
+
+    async def run(self) -> None:
+        while not self._draining.is_set():
+            try:
+                await self.deliver_due()
+            except Temporary as error:
+                # What was due stays due; the next round finds it.
+                get_logger().warning("webhooks-not-read", reason=str(error)[:200])
+            await self._pause()
+
+    async def drain(self) -> None:
+        self._draining.set()
+
+    async def stop(self) -> None:
+        self._draining.set()
+
+    async def deliver_due(self) -> None:
+        """One round over all shards. Raises ``Temporary`` when the tables are away."""
+        now_ms = self._clock.now_ms()
+        dues = [
+            due
+            for shard in range(SHARDS)
+            for due in await self._webhooks.due(shard, now_ms=now_ms, limit=DUE_PER_SHARD)
+        ]
+        ends = await asyncio.gather(*map(self._one, dues), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _one(self, due: Due) -> None:
+        async with self._at_once:
+            if self._draining.is_set():
+                return
+            mine = await self._claim(due)
+            if mine is None:
+                return
+            try:
+                async with asyncio.timeout(DELIVER_S_MAX):
+                    result, transition = await self._attempt(mine)
+            except (SynclineError, TimeoutError) as error:
+                # Ours, not the receiver's: it is not counted against the webhook.
+                get_logger().warning("webhook-put-off", webhook=mine.id, reason=str(error)[:200])
+                until_ms = self._clock.now_ms() + hooks.pause_ms(mine.attempts)
+                result, transition = "put-off", lambda hook: hooks.put_off(hook, until_ms)
+            await change(self._webhooks, mine, lambda hook: transition(hook) if hooks.holds(hook, mine) else hook)
+            self._results.labels(result).inc()
+            get_logger().info("webhook", library=mine.library, webhook=mine.id, result=result)
+
+    async def _claim(self, due: Due) -> Webhook | None:
+        """The webhook in our hands, None when another has it or it is gone. One conditional write."""
+        found = await self._webhooks.get(due.library, due.webhook)
+        if found is None:
+            await self._webhooks.forget(due)
+            return None
+        hook, rev = found
+        claimed = hooks.claim(hook, now_ms=self._clock.now_ms())
+        if claimed is None:
+            return None
+        try:
+            await self._webhooks.change(hook, claimed, rev)
+        except ConditionFailed:
+            return None  # another was faster, or more came to tell: the next round sees
+        return claimed
+
+    async def _attempt(self, mine: Webhook) -> tuple[str, Callable[[Webhook], Webhook]]:
+        """What became of it, and what that makes of the webhook."""
+        if mine.disabled_at_ms:
+            await self._notice(mine)
+            return "disabled", hooks.noticed
+        # What holds now decides: the webhook was made days or years ago.
+        if not may_govern(await self._directory.member(mine.library, mine.made_by)):
+            now_ms = self._clock.now_ms()
+            return "not-owned", lambda hook: hooks.disable(hook, NOT_OWNED, now_ms=now_ms)
+        body = encode(await self._compose(mine))
+        try:
+            status = await self._poster.post(mine.url, body, self._headers(mine, body))
+            problem = "" if 200 <= status < 300 else f"HTTP status {status}"
+        except Temporary as error:
+            problem = str(error)
+        now_ms = self._clock.now_ms()
+        if problem:
+            return "failed", lambda hook: hooks.failed(hook, problem, now_ms=now_ms)
+        return "delivered", lambda hook: hooks.delivered(hook, mine.known, now_ms=now_ms)
+
+    def _headers(self, mine: Webhook, body: bytes) -> dict[str, str]:
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "Syncline-Webhook/1",
+            WEBHOOK_HEADER: mine.id,
+            SIGNATURE_HEADER: sign(mine.secret, self._clock.now_ms() // 1000, body),
+        }
+
+    async def _compose(self, mine: Webhook) -> Delivery:
+        head = await self._journal.head(mine.library)
+        if head is None or head.incarnation != mine.incarnation:
+            raise Temporary("the journal was made again; the next commit says from where on to tell")
+        changes: list[ToldChange] = []
+        async for commit in self._journal.read(mine.library, mine.delivered, mine.known):
+            room = CHANGES_MAX + 1 - len(changes)
+            changes += [_told(commit, change) for change in commit.changes[:room]]
+            if len(changes) > CHANGES_MAX:
+                break
+        return Delivery(
+            library=mine.library,
+            webhook=mine.id,
+            from_seq=mine.delivered + 1,
+            to_seq=mine.known,
+            cursor=encode_cursor(Cursor(mine.incarnation, mine.delivered)),
+            more=len(changes) > CHANGES_MAX,
+            changes=tuple(changes[:CHANGES_MAX]),
+        )
+
+    async def _notice(self, hook: Webhook) -> None:
+        """A letter to each owner; its id follows from the webhook, so that trying again sends no second one."""
+        members = await self._directory.members(hook.library)
+        owners = [member.account for member in members if may_govern(member.role)][:OWNERS_TOLD_MAX]
+        for account, record in (await self._directory.accounts(owners)).items():
+            language = (await self._follows.preferences(account)).language
+            id = id_from_bytes(hashlib.sha256(f"webhook-disabled\0{hook.id}\0{account}".encode()).digest())
+            not_after = self._clock.now_ms() // 1000 + NOTICE_LIFE_S
+            about = {"library": hook.library, "webhook": hook.id}
+            letter = SendLetter(id, Letter.WEBHOOK_DISABLED.value, record.email, about, language, not_after)
+            await self._queues.send(Queue.LETTERS, encode_letter(letter))
+
+    async def _pause(self) -> None:
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(TICK_S)),
+            asyncio.ensure_future(self._draining.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+async def change(webhooks: Webhooks, whose: Webhook, transition: Callable[[Webhook], Webhook]) -> None:
+    """Nothing when it was removed. Raises ``Temporary`` when others keep changing it."""
+    for _ in range(TRIES):
+        found = await webhooks.get(whose.library, whose.id)
+        if found is None:
+            return
+        before, rev = found
+        after = transition(before)
+        if after == before:
+            return
+        try:
+            await webhooks.change(before, after, rev)
+            return
+        except ConditionFailed:
+            continue
+    raise Temporary(f"The webhook {whose.id} keeps changing; try again")
+
+
+def _told(commit: Commit, change: Change) -> ToldChange:
+    node, version = change.node, change.late or change.node.version
+    return ToldChange(
+        seq=commit.seq,
+        at_ms=commit.at_ms,
+        account=commit.account,
+        effect=change.effect.value,
+        node=node.id,
+        kind=node.kind.value,
+        parent=node.parent,
+        name=node.name,
+        was_parent=change.was.parent if change.was else "",
+        was_name=change.was.name if change.was else "",
+        version=version.id if version else "",
+    )

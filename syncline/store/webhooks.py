@@ -1,0 +1,127 @@
+"""Webhooks: addresses that are told over HTTPS what changed in a library, and how far they have been told.
+
+Rows in the table ``mail``::
+
+    pk = webhooks#{library}   sk = {webhook}                                  rev, body (packed Webhook)
+    pk = webhookdue#{shard}   sk = {due_at_ms, 15 digits}#{library}#{webhook}
+
+A webhook and its due row change in one transaction, on the condition that the webhook is as it was read (``rev``).
+Only a webhook that is removed leaves its due row behind: whoever comes upon it forgets it. The secret lies in the row:
+who signs has to have it. The table is encrypted at rest, and the secret never leaves but in the answer that makes it.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import msgspec
+
+from syncline.domain.errors import Broken, ConditionFailed, Refused
+from syncline.ports.tables import Absent, Delete, Equals, Exists, Key, Put, Row, Table, Tables
+from syncline.store.codec import number, pack, unpack
+
+WEBHOOKS_MAX = 10
+"""Of one library, those that are disabled among them."""
+SHARDS = 4
+
+
+class Webhook(msgspec.Struct, frozen=True, array_like=True):
+    """``(delivered, known]`` are the seqs to tell, of the journal's ``incarnation``; ``due_at_ms`` 0: nothing is due.
+
+    ``attempts`` counts those since the last success, ``failing_since_ms`` is when they began to fail, ``problem`` says
+    why. One that is disabled is due once more, for the notice to its library's owners.
+    """
+
+    id: str
+    library: str
+    url: str
+    secret: str
+    made_by: str
+    made_at_ms: int
+    incarnation: str
+    delivered: int
+    known: int
+    due_at_ms: int = 0
+    attempts: int = 0
+    failing_since_ms: int = 0
+    problem: str = ""
+    disabled_at_ms: int = 0
+
+
+class Due(msgspec.Struct, frozen=True):
+    """One due row."""
+
+    due_at_ms: int
+    library: str
+    webhook: str
+
+
+class Webhooks:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def get(self, library: str, webhook: str) -> tuple[Webhook, int] | None:
+        """A webhook and its ``rev``."""
+        row = await self._tables.get(Table.MAIL, _key(library, webhook))
+        return None if row is None else (unpack(Webhook, row["body"]), number(row, "rev"))
+
+    async def of_library(self, library: str) -> list[Webhook]:
+        """All of them, by id."""
+        rows = self._tables.query(Table.MAIL, f"webhooks#{library}", limit=2 * WEBHOOKS_MAX)
+        return [unpack(Webhook, row["body"]) async for row in rows]
+
+    async def add(self, webhook: Webhook) -> None:
+        """Raises ``ConditionFailed`` when the id is taken."""
+        await self._tables.transact([Put(Table.MAIL, _row(webhook, 1), Absent())])
+
+    async def remove(self, library: str, webhook: str) -> None:
+        """Raises ``Refused("no-such-webhook")``."""
+        try:
+            await self._tables.transact([Delete(Table.MAIL, _key(library, webhook), Exists())])
+        except ConditionFailed:
+            detail = "This library has no webhook with this id."
+            raise Refused("no-such-webhook", detail, status=404) from None
+
+    async def change(self, before: Webhook, after: Webhook, rev: int) -> None:
+        """Raises ``ConditionFailed`` when it is not as it was read any more."""
+        put = Put(Table.MAIL, _row(after, rev + 1), Equals({"rev": rev}))
+        old, new = _due_key(before), _due_key(after)
+        dues: list[Put | Delete] = []
+        if old != new:
+            dues += [] if new is None else [Put(Table.MAIL, {"pk": new.pk, "sk": new.sk})]
+            dues += [] if old is None else [Delete(Table.MAIL, old)]
+        await self._tables.transact([put, *dues])
+
+    async def due(self, shard: int, *, now_ms: int, limit: int) -> list[Due]:
+        """What is due by now in a shard, the longest waiting first."""
+        rows = self._tables.query(Table.MAIL, f"webhookdue#{shard}", last=f"{now_ms:015d}~", limit=limit)
+        return [_due(row) async for row in rows]
+
+    async def forget(self, due: Due) -> None:
+        """The due row of a webhook that was removed."""
+        await self._tables.write(Delete(Table.MAIL, _due_row_key(due.webhook, due.library, due.due_at_ms)))
+
+
+def _row(webhook: Webhook, rev: int) -> Row:
+    key = _key(webhook.library, webhook.id)
+    return {"pk": key.pk, "sk": key.sk, "rev": rev, "body": pack(webhook)}
+
+
+def _key(library: str, webhook: str) -> Key:
+    return Key(f"webhooks#{library}", webhook)
+
+
+def _due_key(webhook: Webhook) -> Key | None:
+    return _due_row_key(webhook.id, webhook.library, webhook.due_at_ms) if webhook.due_at_ms else None
+
+
+def _due_row_key(webhook: str, library: str, due_at_ms: int) -> Key:
+    return Key(f"webhookdue#{zlib.crc32(webhook.encode()) % SHARDS}", f"{due_at_ms:015d}#{library}#{webhook}")
+
+
+def _due(row: Row) -> Due:
+    try:
+        due_at, library, webhook = str(row["sk"]).split("#")
+        return Due(int(due_at), library, webhook)
+    except ValueError:
+        raise Broken(f"The due row {row['sk']!r} is damaged") from None
