@@ -15,7 +15,6 @@ from services.gateway.refresh_tokens import (
     is_genuine,
     make_refresh_token,
 )
-from services.gateway.titles import clean_email, clean_title
 from services.gateway.wakes import Wakes
 from syncline.domain.capabilities import SigningKey
 from syncline.domain.errors import ConditionFailed, Refused
@@ -29,6 +28,7 @@ from syncline.serving.logging import get_logger
 from syncline.serving.routes import Call, Nothing
 from syncline.store.directory import DEVICES_MAX, AccountRecord, DeviceRecord, Directory
 from syncline.store.invitations import InvitationRecord
+from syncline.store.titles import clean_email, clean_title
 
 REFRESH_GRACE_MS = 60_000
 """So long the token before the current one still works: its answer may have been lost on the way."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from services.gateway.titles import clean_email, clean_title
 from services.gateway.wakes import Wakes
 from syncline.domain.errors import NotFound, Refused
 from syncline.domain.ids import NewId
@@ -13,6 +12,7 @@ from syncline.serving.auth import Access
 from syncline.serving.routes import Call, Nothing
 from syncline.store.directory import Directory, GroupRecord
 from syncline.store.groups import Groups
+from syncline.store.titles import clean_email, clean_title
 
 
 class GroupRoom:

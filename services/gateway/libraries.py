@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NoReturn
 
 from services.gateway.invitations import Inviting
-from services.gateway.titles import clean_email, clean_title
 from services.gateway.wakes import Wakes
 from syncline.domain.cursors import Cursor, encode_cursor
 from syncline.domain.errors import Refused
@@ -19,6 +18,7 @@ from syncline.store.directory import AccountRecord, Directory, LibraryRecord
 from syncline.store.follows import Follows
 from syncline.store.groups import Groups
 from syncline.store.journal import Head, Journal
+from syncline.store.titles import clean_email, clean_title
 
 
 class Libraries:

@@ -8,7 +8,6 @@ from services.gateway.letters import Letters, language_of
 from services.gateway.limits import Limits
 from services.gateway.new_passwords import link_used
 from services.gateway.proving import Proving
-from services.gateway.titles import clean_email
 from syncline.domain.capabilities import ADDRESS_LIFE_S, AddressCapability, SigningKey, open_capability
 from syncline.domain.errors import ConditionFailed, Refused
 from syncline.domain.ids import NewId
@@ -19,6 +18,7 @@ from syncline.serving.logging import get_logger
 from syncline.serving.routes import Call, Nothing
 from syncline.store.addresses import AddressChange, AddressChanges
 from syncline.store.directory import Directory
+from syncline.store.titles import clean_email
 
 
 class NewAddresses:

@@ -9,7 +9,6 @@ from services.gateway.limits import Limits
 from services.gateway.lockout import Lockout
 from services.gateway.passwords import Passwords
 from services.gateway.proving import Proving
-from services.gateway.titles import clean_email
 from services.gateway.wakes import Wakes
 from syncline.domain.capabilities import (
     RESET_LIFE_S,
@@ -27,6 +26,7 @@ from syncline.serving.http import remote_address
 from syncline.serving.logging import get_logger
 from syncline.serving.routes import Call, Nothing
 from syncline.store.directory import AccountRecord, Directory
+from syncline.store.titles import clean_email
 
 
 class NewPasswords:

@@ -11,7 +11,6 @@ from services.gateway.files import live_node
 from services.gateway.letters import Letters, language_of
 from services.gateway.pages import page
 from services.gateway.terms import suppressed, wishes_of
-from services.gateway.titles import clean_email
 from syncline.domain.capabilities import CONFIRM_LIFE_S, FollowCapability, SigningKey, open_capability
 from syncline.domain.errors import Refused
 from syncline.domain.preferences import OUTSIDE, Wishes, settle
@@ -33,6 +32,7 @@ from syncline.store.outsiders import (
     outsider_id,
 )
 from syncline.store.suppressions import Suppression, Suppressions
+from syncline.store.titles import clean_email
 from syncline.store.tree import TreeReader
 
 DAY_MS = 24 * 3_600_000

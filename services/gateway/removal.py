@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from services.gateway.letters import Letters, language_of
 from services.gateway.proving import Proving
-from services.gateway.titles import clean_email
 from services.gateway.wakes import Wakes
 from syncline.domain.errors import Refused
 from syncline.messages import api as m
@@ -14,6 +13,7 @@ from syncline.serving.logging import get_logger
 from syncline.serving.routes import Call, Nothing
 from syncline.store.directory import AccountRecord, Directory
 from syncline.store.leaving import Leaving
+from syncline.store.titles import clean_email
 
 NAMED_MAX = 20
 """So many libraries and groups are named when a removal is refused for them."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from services.gateway.limits import Limits
 from services.gateway.quotas import Quota
 from syncline.domain.checksums import MAX_SIZE_BYTES, is_checksum
@@ -57,16 +59,7 @@ class Uploads:
         grant = await self._renewable(body, library, caller) if body.grant else self._new_grant(body, library, caller)
         await self._check_known(library, intents)
         credential = await self._issue(caller, (grant.prefix,), library)
-        grant = GrantRecord(
-            grant.id,
-            grant.library,
-            grant.account,
-            grant.device,
-            grant.prefix,
-            grant.direct,
-            grant.opened_at_ms,
-            credential.expires_at,
-        )
+        grant = msgspec.structs.replace(grant, expires_at=credential.expires_at)
         await self._quota.claim(grant, sum(intent.size_bytes for intent in intents))
         permits: list[m.Permitted] = []
         for intent in intents:
@@ -151,17 +144,7 @@ def check_intent(intent: m.Intent, position: int) -> m.Intent:
     at = f"$.intents[{position}]"
     name = check_place(intent.node, intent.parent, intent.name, intent.base_version, at)
     check_content(intent.size_bytes, intent.checksum, at)
-    return m.Intent(
-        node=intent.node,
-        parent=intent.parent,
-        name=name,
-        base_version=intent.base_version,
-        size_bytes=intent.size_bytes,
-        checksum=intent.checksum,
-        mtime_ns=intent.mtime_ns,
-        executable=intent.executable,
-        counter=intent.counter,
-    )
+    return msgspec.structs.replace(intent, name=name)
 
 
 def check_place(node: str, parent: str, name: str, base_version: str, at: str) -> str:
