@@ -124,7 +124,8 @@ def _info(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
 def as_attachment(filename: str) -> str:
     """A Content-Disposition that saves under ``filename``.
 
-    Both forms of RFC 6266: plain ASCII, and UTF-8 as in RFC 5987, which every newer client prefers.
+    Both forms of RFC 6266: plain ASCII, and UTF-8 as in RFC 5987, which every newer client prefers. The plain one has
+    no semicolons either: some readers end a value there, quoted or not.
     """
-    plain = "".join(mark if mark.isascii() and mark.isprintable() and mark not in '"\\%' else "_" for mark in filename)
+    plain = "".join(mark if mark.isascii() and mark.isprintable() and mark not in '"\\%;' else "_" for mark in filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"

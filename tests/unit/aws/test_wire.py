@@ -4,7 +4,7 @@ import json
 
 import pytest
 from aiohttp import parse_content_disposition
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncline.aws.bodies import from_text, to_text
@@ -74,6 +74,7 @@ def test_a_session_policy_is_short_enough_for_aws():
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=60))
+@example(";;")
 def test_any_filename_can_be_saved(filename):
     header = as_attachment(filename)
     assert header.isascii()
