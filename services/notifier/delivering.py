@@ -1,4 +1,4 @@
-"""Tells webhooks what is due: every few seconds, claim, compose, post, say what became of it. States: ``hooks``."""
+"""Tells webhooks what is due: claim, compose, post, say what became of it. The states are in ``hooks``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 
 from services.notifier import hooks
+from services.notifier.due import DUE_PER_SHARD, DueLoop, pause_ms
 from services.notifier.hooks import LEASE_MS
 from services.notifier.reaching import Poster
 from syncline.domain.commits import Change, Commit
@@ -30,7 +31,6 @@ from syncline.store.journal import Journal
 from syncline.store.webhooks import SHARDS, Due, Webhook, Webhooks
 
 TICK_S = 2.0
-DUE_PER_SHARD = 64
 AT_ONCE = 8
 TRIES = 8
 DELIVER_S_MAX = 30.0
@@ -74,70 +74,42 @@ class Hooks:
         await change(self._webhooks, hook, transition)
 
 
-class Deliverer:
+class Deliverer(DueLoop[Due]):
     """The part of the service that tells webhooks."""
 
     def __init__(self, tables: Tables, queues: Queues, poster: Poster, *, clock: Clock, metrics: Metrics) -> None:
+        super().__init__(clock, tick_s=TICK_S, at_once=AT_ONCE)
         self._webhooks = Webhooks(tables)
         self._journal = Journal(tables)
         self._directory = Directory(tables)
         self._follows = Follows(tables)
         self._queues = queues
         self._poster = poster
-        self._clock = clock
-        self._draining = asyncio.Event()
-        self._at_once = asyncio.Semaphore(AT_ONCE)
         self._results = metrics.counter("webhooks", "Deliveries to webhooks by what became of them.", ("result",))
 
-    async def start(self) -> None:
-        """Nothing to make ready."""
-
-    async def run(self) -> None:
-        while not self._draining.is_set():
-            try:
-                await self.deliver_due()
-            except Temporary as error:
-                # What was due stays due; the next round finds it.
-                get_logger().warning("webhooks-not-read", reason=str(error)[:200])
-            await self._pause()
-
-    async def drain(self) -> None:
-        self._draining.set()
-
-    async def stop(self) -> None:
-        self._draining.set()
-
-    async def deliver_due(self) -> None:
-        """One round over all shards. Raises ``Temporary`` when the tables are away."""
+    async def find_due(self) -> list[Due]:
         now_ms = self._clock.now_ms()
-        dues = [
+        return [
             due
             for shard in range(SHARDS)
             for due in await self._webhooks.due(shard, now_ms=now_ms, limit=DUE_PER_SHARD)
         ]
-        ends = await asyncio.gather(*map(self._one, dues), return_exceptions=True)
-        for end in ends:
-            if isinstance(end, BaseException):
-                raise end
 
-    async def _one(self, due: Due) -> None:
-        async with self._at_once:
-            if self._draining.is_set():
-                return
-            mine = await self._claim(due)
-            if mine is None:
-                return
-            try:
-                async with asyncio.timeout(DELIVER_S_MAX):
-                    result, transition = await self._attempt(mine)
-            except (SynclineError, TimeoutError) as error:
-                # Ours, not the receiver's: it is not counted against the webhook.
-                get_logger().warning("webhook-put-off", webhook=mine.id, reason=str(error)[:200])
-                until_ms = self._clock.now_ms() + hooks.pause_ms(mine.attempts)
-                result, transition = "put-off", lambda hook: hooks.put_off(hook, until_ms)
-            await change(self._webhooks, mine, lambda hook: transition(hook) if hooks.holds(hook, mine) else hook)
-            self._results.labels(result).inc()
-            get_logger().info("webhook", library=mine.library, webhook=mine.id, result=result)
+    async def do(self, due: Due) -> None:
+        mine = await self._claim(due)
+        if mine is None:
+            return
+        try:
+            async with asyncio.timeout(DELIVER_S_MAX):
+                result, transition = await self._attempt(mine)
+        except (SynclineError, TimeoutError) as error:
+            # Ours, not the receiver's: it is not counted against the webhook.
+            get_logger().warning("webhook-put-off", webhook=mine.id, reason=str(error)[:200])
+            until_ms = self._clock.now_ms() + pause_ms(mine.attempts)
+            result, transition = "put-off", lambda hook: hooks.put_off(hook, until_ms)
+        await change(self._webhooks, mine, lambda hook: transition(hook) if hooks.holds(hook, mine) else hook)
+        self._results.labels(result).inc()
+        get_logger().info("webhook", library=mine.library, webhook=mine.id, result=result)
 
     async def _claim(self, due: Due) -> Webhook | None:
         """The webhook in our hands, None when another has it or it is gone. One conditional write."""
@@ -214,17 +186,6 @@ class Deliverer:
             about = {"library": hook.library, "webhook": hook.id}
             letter = SendLetter(id, Letter.WEBHOOK_DISABLED.value, record.email, about, language, not_after)
             await self._queues.send(Queue.LETTERS, encode_letter(letter))
-
-    async def _pause(self) -> None:
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(TICK_S)),
-            asyncio.ensure_future(self._draining.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
 
 async def change(webhooks: Webhooks, whose: Webhook, transition: Callable[[Webhook], Webhook]) -> None:

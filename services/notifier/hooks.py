@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from services.notifier.due import pause_ms
 from syncline.store.webhooks import Webhook
 
 LEASE_MS = 60_000
 """How long a claim holds; a delivery is given less (``delivering.DELIVER_S_MAX``)."""
-RETRY_S = (10, 30, 120, 600, 1800, 3600)
-"""Pauses after failures; the last one again and again."""
 GIVE_UP_MS = 24 * 3600 * 1000
 """A webhook that took nothing for so long is disabled."""
 PROBLEM_CHARACTERS_MAX = 200
@@ -65,10 +64,6 @@ def failed(hook: Webhook, problem: str, *, now_ms: int) -> Webhook:
 def put_off(hook: Webhook, until_ms: int) -> Webhook:
     """Not its fault: again at ``until_ms``."""
     return replace(hook, due_at_ms=until_ms)
-
-
-def pause_ms(attempts: int) -> int:
-    return RETRY_S[max(0, min(attempts, len(RETRY_S)) - 1)] * 1000
 
 
 def disable(hook: Webhook, problem: str, *, now_ms: int) -> Webhook:

@@ -1,10 +1,11 @@
-"""Sends what is due: every few seconds, claim, compose, send, done. The states are in ``windows``."""
+"""Sends what is due: claim, compose, send, done. The states are in ``windows``."""
 
 from __future__ import annotations
 
 import asyncio
 
 from services.notifier.composing import Composer, Nothing
+from services.notifier.due import DUE_PER_SHARD, DueLoop, pause_ms
 from services.notifier.mailboxes import SHARDS, Due, Mailboxes
 from services.notifier.windows import LEASE_MS, Mailbox, Window
 from syncline.domain.errors import ConditionFailed, Refused, SynclineError, Temporary
@@ -15,14 +16,10 @@ from syncline.serving.metrics import Metrics
 from syncline.store.suppressions import Suppressions
 
 TICK_S = 3.0
-DUE_PER_SHARD = 64
-"""Windows of one shard looked at in one round; the rest waits for the next."""
 SENDS_AT_ONCE = 8
 READS_AT_ONCE = 4
 SEND_S_MAX = 60.0
 """Composing and sending one mail; well below the lease, so that nobody else begins meanwhile."""
-RETRY_S = (10, 30, 120, 600, 1800, 3600)
-"""Pauses after failures; the last one again and again."""
 FINISH_RETRY_S = (0.2, 1.0, 5.0)
 GIVE_UP_MS = 3 * 24 * 3600 * 1000
 """A window that could not be sent for three days (as mail servers do) is given up and counted."""
@@ -30,7 +27,7 @@ GIVE_UP_MS = 3 * 24 * 3600 * 1000
 assert SEND_S_MAX * 1000 < LEASE_MS
 
 
-class Sender:
+class Sender(DueLoop[Due]):
     """The part of the service that sends. ``suppressions`` gets the addresses that SES refuses."""
 
     def __init__(
@@ -43,65 +40,38 @@ class Sender:
         clock: Clock,
         metrics: Metrics,
     ) -> None:
+        super().__init__(clock, tick_s=TICK_S, at_once=SENDS_AT_ONCE)
         self._mailboxes = mailboxes
         self._composer = composer
         self._mailer = mailer
         self._suppressions = suppressions
-        self._clock = clock
-        self._draining = asyncio.Event()
-        self._at_once = asyncio.Semaphore(SENDS_AT_ONCE)
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._mails = metrics.counter("mails", "Windows by what became of them.", ("result",))
         self._late = metrics.histogram("mail_late_seconds", "Time from when a window was due to its sending.")
 
-    async def start(self) -> None:
-        """Nothing to make ready."""
-
-    async def run(self) -> None:
-        while not self._draining.is_set():
-            try:
-                await self.send_due()
-            except Temporary as error:
-                # What was due stays due; the next round finds it.
-                get_logger().warning("due-not-read", reason=str(error)[:200])
-            await self._pause()
-
-    async def drain(self) -> None:
-        self._draining.set()
-
-    async def stop(self) -> None:
-        self._draining.set()
-
-    async def send_due(self) -> None:
-        """One round over all shards. Raises ``Temporary`` when the tables are away."""
+    async def find_due(self) -> list[Due]:
         shards = await asyncio.gather(*(self._due(shard) for shard in range(SHARDS)))
-        ends = await asyncio.gather(*(self._send(due) for dues in shards for due in dues), return_exceptions=True)
-        for end in ends:
-            if isinstance(end, BaseException):
-                raise end
+        return [due for dues in shards for due in dues]
 
     async def _due(self, shard: int) -> list[Due]:
         async with self._reading:
             return await self._mailboxes.due(shard, limit=DUE_PER_SHARD)
 
-    async def _send(self, due: Due) -> None:
-        async with self._at_once:
-            if self._draining.is_set():
-                return
-            box = await self._mailboxes.claim(due)
-            if box is None or box.sending is None:
-                return
-            try:
-                async with asyncio.timeout(SEND_S_MAX):
-                    result = await self._compose_and_send(box, box.sending)
-            except (Temporary, ConditionFailed, TimeoutError) as error:
-                await self._try_again(box, box.sending, error)
-            except Exception as error:  # noqa: BLE001 (a bug or damaged data: kept, tried again, given up in the end)
-                get_logger().error("mail-failed", library=box.library, account=box.account, exc_info=error)
-                await self._try_again(box, box.sending, error)
-            else:
-                await self._finish(box)
-                self._mails.labels(result).inc()
+    async def do(self, due: Due) -> None:
+        box = await self._mailboxes.claim(due)
+        if box is None or box.sending is None:
+            return
+        try:
+            async with asyncio.timeout(SEND_S_MAX):
+                result = await self._compose_and_send(box, box.sending)
+        except (Temporary, ConditionFailed, TimeoutError) as error:
+            await self._try_again(box, box.sending, error)
+        except Exception as error:  # noqa: BLE001 (a bug or damaged data: kept, tried again, given up in the end)
+            get_logger().error("mail-failed", library=box.library, account=box.account, exc_info=error)
+            await self._try_again(box, box.sending, error)
+        else:
+            await self._finish(box)
+            self._mails.labels(result).inc()
 
     async def _finish(self, box: Mailbox) -> None:
         """Say that it is done, trying hard: a window that was sent but does not say so is sent again."""
@@ -145,22 +115,10 @@ class Sender:
             await self._mailboxes.done(box)
             self._mails.labels("given-up").inc()
             return
-        pause_s = RETRY_S[min(box.attempts, len(RETRY_S)) - 1]
         if isinstance(error, SynclineError | TimeoutError):
             get_logger().warning("mail-put-off", library=box.library, attempts=box.attempts, reason=_reason(error))
-        await self._mailboxes.put_off(box, now_ms + pause_s * 1000)
+        await self._mailboxes.put_off(box, now_ms + pause_ms(box.attempts))
         self._mails.labels("put-off").inc()
-
-    async def _pause(self) -> None:
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(TICK_S)),
-            asyncio.ensure_future(self._draining.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
 
 def _reason(error: Exception) -> str:

@@ -89,7 +89,7 @@ async def _followed(world: World, owner: str) -> Writer:
 async def _send_all(world: World, notifier: Notifier, mailer: Counting) -> None:
     world.clock.advance(WINDOW_S)
     for _ in range(20):
-        sending = asyncio.create_task(notifier.sender.send_due())
+        sending = asyncio.create_task(notifier.sender.round())
         while not sending.done():
             await world.clock.run_for(0.02)
         await sending

@@ -75,7 +75,7 @@ async def test_a_publication_that_did_not_reach_the_notifier_still_becomes_a_mai
     await sweep(world)
     await hearers.listen()
     world.clock.advance(120)
-    await hearers.notifier.sender.send_due()
+    await hearers.notifier.sender.round()
     [sent] = hearers.mailer.sent
     body = sent.message.get_body(("plain",))
     assert body is not None
@@ -83,7 +83,7 @@ async def test_a_publication_that_did_not_reach_the_notifier_still_becomes_a_mai
     await sweep(world, rounds=20)
     await hearers.listen()
     world.clock.advance(120)
-    await hearers.notifier.sender.send_due()
+    await hearers.notifier.sender.round()
     assert len(hearers.mailer.sent) == 1
     assert moves_of(world) == []
 
@@ -91,7 +91,7 @@ async def test_a_publication_that_did_not_reach_the_notifier_still_becomes_a_mai
 async def gathers_and_sends(world: World, hearers: Hearers) -> None:
     await hearers.notifier.consumer.run_once()
     world.clock.advance(120)
-    await hearers.notifier.sender.send_due()
+    await hearers.notifier.sender.round()
 
 
 async def test_a_notifier_killed_at_any_step_and_its_queue_emptied():
@@ -117,7 +117,7 @@ async def test_a_notifier_killed_at_any_step_and_its_queue_emptied():
             await sweep(world, worker)
             await heirs.listen()
             world.clock.advance(120)
-            await heirs.notifier.sender.send_due()
+            await heirs.notifier.sender.round()
         # Only a death after SES took the mail and before that was noted sends it again.
         assert len(mailer.sent) == (2 if sent_at <= stop_at < len(steps.steps) else 1), steps.steps[stop_at - 1]
         assert len({sent.message["Message-ID"] for sent in mailer.sent}) == 1

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from services.notifier.app import Notifier
+from services.notifier.due import RETRY_S
 from services.notifier.mailboxes import SHARDS
-from services.notifier.sending import GIVE_UP_MS, RETRY_S
+from services.notifier.sending import GIVE_UP_MS
 from services.notifier.windows import LEASE_MS
 from syncline.domain.capabilities import FileCapability, UnsubscribeCapability, open_capability
 from syncline.domain.nodes import Kind
@@ -60,11 +61,11 @@ async def test_a_window_becomes_one_mail(scene: Scene) -> None:
         await scene.photos.add(scene.alice, f"{n}.jpg")
         await world.told(notifier, scene.photos)
         world.clock.advance(10)
-        await notifier.sender.send_due()
+        await notifier.sender.round()
     assert world.mailer.sent == []
     world.clock.advance(WINDOW_S)
-    await notifier.sender.send_due()
-    await notifier.sender.send_due()
+    await notifier.sender.round()
+    await notifier.sender.round()
     (mail,) = world.sent_to("Bob")
     assert mail["Subject"] == "Photos: 5 changes by Alice Example"
     assert "Alice Example added 5 files" in text_of(mail)
@@ -76,10 +77,10 @@ async def test_the_mail_leaves_when_the_window_is_over_and_not_before(scene: Sce
     await scene.photos.add(scene.alice, "a.jpg")
     await world.told(notifier, scene.photos)
     world.clock.advance(WINDOW_S - 1)
-    await notifier.sender.send_due()
+    await notifier.sender.round()
     assert world.mailer.sent == []
     world.clock.advance(1)
-    await notifier.sender.send_due()
+    await notifier.sender.round()
     assert len(world.mailer.sent) == 1
 
 
@@ -155,7 +156,7 @@ async def test_a_folder_that_left_after_the_window_is_still_where_the_window_saw
     await world.told(notifier, photos)
     world.clock.advance(WINDOW_S)
     await photos.move(scene.alice, "day1")
-    await notifier.sender.send_due()
+    await notifier.sender.round()
     (mail,) = world.sent_to("Bob")
     assert "a.jpg" in text_of(mail)
 
@@ -237,7 +238,7 @@ async def test_two_workers_send_one_mail(scene: Scene) -> None:
         await world.published(scene.photos)
     await asyncio.gather(*(n.consumer.run_once() for n in (one, other, one, other)))
     world.clock.advance(WINDOW_S)
-    await asyncio.gather(*(n.sender.send_due() for n in (one, other, one, other)))
+    await asyncio.gather(*(n.sender.round() for n in (one, other, one, other)))
     assert len(world.mailer.sent) == 1
 
 
@@ -276,7 +277,7 @@ async def test_a_crash_at_any_write_loses_no_change(scene: Scene, at: int, after
         world.clock.advance(LEASE_MS / 1000)
         while await heir.consumer.run_once():
             pass
-        await heir.sender.send_due()
+        await heir.sender.round()
     for name in ("Bob", "Carol"):
         mails = world.sent_to(name)
         assert mails[0]["Subject"] == "Photos: 2 changes by Alice Example"
@@ -302,10 +303,10 @@ async def test_a_crash_between_claim_and_mail_is_made_good_when_the_lease_is_ove
     await world.told(dying, scene.photos)
     with pytest.raises(Crash):
         await world.window_over(dying)
-    await heir.sender.send_due()
+    await heir.sender.round()
     assert world.mailer.sent == []
     world.clock.advance(LEASE_MS / 1000)
-    await heir.sender.send_due()
+    await heir.sender.round()
     assert len(world.sent_to("Bob")) == 1
 
 
@@ -335,13 +336,13 @@ async def test_a_throttled_mail_waits_and_goes_out_later(scene: Scene) -> None:
     await scene.photos.add(scene.alice, "a.jpg")
     await world.told(notifier, scene.photos)
     await world.window_over(notifier)
-    await notifier.sender.send_due()
+    await notifier.sender.round()
     assert (mailer.sent, mailer.fails) == ([], 1)
     world.clock.advance(RETRY_S[0])
-    await notifier.sender.send_due()
+    await notifier.sender.round()
     assert (mailer.sent, mailer.fails) == ([], 0)
     world.clock.advance(RETRY_S[1])
-    await notifier.sender.send_due()
+    await notifier.sender.round()
     assert len(mailer.sent) == 1
 
 
@@ -356,7 +357,7 @@ async def test_while_one_window_waits_the_next_does_not_overtake_it(scene: Scene
     await world.told(notifier, scene.photos)
     for _ in range(40):
         world.clock.advance(60)
-        await notifier.sender.send_due()
+        await notifier.sender.round()
     assert [("first.jpg" in text_of(m.message), "second.jpg" in text_of(m.message)) for m in mailer.sent] == [
         (True, False),
         (False, True),
@@ -371,7 +372,7 @@ async def test_a_window_that_cannot_be_sent_for_days_is_given_up(scene: Scene) -
     await world.told(notifier, scene.photos)
     for _ in range(GIVE_UP_MS // 3_600_000 + 5):
         world.clock.advance(3_600)
-        await notifier.sender.send_due()
+        await notifier.sender.round()
     assert mailer.sent == []
     assert rows(world.tables, "due#") == []
     assert 10_000 - mailer.fails < 100
@@ -440,7 +441,7 @@ async def test_what_is_gone_by_now_has_no_link(scene: Scene) -> None:
     world.clock.advance(WINDOW_S)
     await photos.remove(scene.bob, "trip")
     await photos.remove(scene.bob, "alone.jpg")
-    await notifier.sender.send_due()
+    await notifier.sender.round()
     (mail,) = world.sent_to("Bob")
     assert "inside.jpg" in text_of(mail)
     assert "alone.jpg" in text_of(mail)

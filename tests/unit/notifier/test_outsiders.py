@@ -40,7 +40,7 @@ class Scene:
     async def mails(self, after_s: float = HOUR_S) -> list[str]:
         await self.world.told(self.notifier, self.plans)
         self.world.clock.advance(after_s)
-        await self.notifier.sender.send_due()
+        await self.notifier.sender.round()
         sent = [mail for mail in self.world.mailer.sent if mail.to == EMAIL]
         return [body_of(mail.message) for mail in sent]
 

@@ -30,7 +30,7 @@ class Scene:
     async def after(self, seconds: float) -> list[str]:
         """The texts of all mail to Bob when so much time has passed."""
         self.world.clock.advance(seconds)
-        await self.notifier.sender.send_due()
+        await self.notifier.sender.round()
         return [body_of(mail) for mail in self.world.sent_to("Bob")]
 
     async def follow(self, name: str, wishes: Wishes) -> None:

@@ -15,7 +15,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from services.notifier.app import Notifier, Ports, make_notifier
 from services.notifier.delivering import CHANGES_MAX, NOT_OWNED
-from services.notifier.hooks import GIVE_UP_MS, LEASE_MS, RETRY_S
+from services.notifier.due import RETRY_S
+from services.notifier.hooks import GIVE_UP_MS, LEASE_MS
 from services.notifier.reaching import HttpsPoster, Poster
 from syncline.domain.cursors import decode_cursor
 from syncline.domain.errors import Temporary
@@ -106,7 +107,7 @@ class Hooked:
 
     async def later(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
-        await self.notifier.deliverer.deliver_due()
+        await self.notifier.deliverer.round()
 
     async def letters(self) -> list[str]:
         while await self.notifier.letters.run_once():
@@ -222,7 +223,7 @@ async def test_of_many_workers_one_delivers() -> None:
     workers = [hooked.another() for _ in range(4)]
     await hooked.moved("a")
     hooked.receiver.held = asyncio.Event()
-    rounds = [asyncio.create_task(worker.deliverer.deliver_due()) for worker in (*workers, *workers)]
+    rounds = [asyncio.create_task(worker.deliverer.round()) for worker in (*workers, *workers)]
     for _ in range(50):
         await asyncio.sleep(0)
     hooked.receiver.held.set()
@@ -235,7 +236,7 @@ async def test_a_worker_that_is_slower_than_its_lease_settles_nothing_of_another
     slow = Receiver()
     slow.held = asyncio.Event()
     await hooked.moved("a")
-    late = asyncio.create_task(hooked.another(poster=slow).deliverer.deliver_due())
+    late = asyncio.create_task(hooked.another(poster=slow).deliverer.round())
     for _ in range(50):
         await asyncio.sleep(0)
     hooked.receiver.status = 500
@@ -254,7 +255,7 @@ async def test_a_worker_that_dies_anywhere_leaves_it_due(at: int, after: bool) -
     await hooked.moved("a")
     dying = CrashingTables(hooked.world.tables, at, after=after)
     with pytest.raises(Crash):
-        await hooked.another(tables=dying).deliverer.deliver_due()
+        await hooked.another(tables=dying).deliverer.round()
     await hooked.later(LEASE_MS / 1000)
     assert (await hooked.hook()).delivered == 1
     # Twice only when it died between the answer and saying so.
@@ -375,7 +376,7 @@ async def test_a_delivery_arrives_whole_and_its_signature_fits() -> None:
         hooked = await Hooked().ready(f"http://127.0.0.1:{server.port}/in?x=1")
         notifier = hooked.another(poster=inside())
         await hooked.moved("a")
-        await notifier.deliverer.deliver_due()
+        await notifier.deliverer.round()
         [(path, body, headers)] = server.got
     assert path == "/in"
     assert headers["Content-Type"] == "application/json"

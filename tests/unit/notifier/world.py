@@ -76,7 +76,7 @@ class World:
 
     async def window_over(self, notifier: Notifier) -> None:
         self.clock.advance(WINDOW_S)
-        await notifier.sender.send_due()
+        await notifier.sender.round()
 
     def sent_to(self, name: str) -> list[EmailMessage]:
         return [sent.message for sent in self.mailer.sent if sent.to == f"{name.lower()}@example.org"]
