@@ -180,7 +180,7 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
     return [
         _rows("ReadJournal", names, ("journal", "views", "directory"), _READ_ROWS),
         _rows("WriteMail", names, ("mail",), _READ_ROWS + _WRITE_ROWS),
-        _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*")),
+        _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*", "member*")),
         *_consume_and_set_aside(names, "notify", "letters", "bounces"),
         # Owners are told of a webhook that was disabled.
         _allow("SendLetters", (*_SEND, *_FIND_QUEUE), [names.queue_arn("letters")]),

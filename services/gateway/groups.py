@@ -53,7 +53,7 @@ class GroupRoom:
     async def delete(self, call: Call, _body: Nothing) -> Nothing:
         record = await self._owned(call)
         members = await self._groups.members(record.id)
-        await self._groups.delete(record.id)
+        await self._groups.delete(record.id, by=call.caller.account)
         await self._wakes.touch_all(members)
         return Nothing()
 
@@ -63,7 +63,7 @@ class GroupRoom:
         if account is None:
             raise Refused("no-such-account", "Nobody has registered with this e-mail address.", status=404)
         try:
-            await self._groups.add(record.id, account.id, at_ms=self._clock.now_ms())
+            await self._groups.add(record.id, account.id, at_ms=self._clock.now_ms(), by=call.caller.account)
         except NotFound:
             raise _no_such_group() from None
         await self._wakes.touch(account.id)
@@ -78,7 +78,7 @@ class GroupRoom:
         if not await self._groups.is_member(record.id, account) and record.settled >= record.rev:
             raise Refused("no-such-member", "This account is not a member of the group.", status=404)
         try:
-            await self._groups.remove(record.id, account)
+            await self._groups.remove(record.id, account, by=call.caller.account)
         except NotFound:
             raise _no_such_group() from None
         await self._wakes.touch(account)
@@ -91,7 +91,7 @@ class GroupRoom:
         await self._access.require_govern(call.library, call.caller.account)
         record = await self._visible(call)
         try:
-            await self._groups.share(call.library, record.id, body.role)
+            await self._groups.share(call.library, record.id, body.role, by=call.caller.account)
         except NotFound:
             raise _no_such_group() from None
         await self._wakes.touch_all(await self._groups.members(record.id))
@@ -104,7 +104,7 @@ class GroupRoom:
             raise Refused("not-allowed", "Only owners take groups out of a library.", status=403)
         if group not in await self._directory.groups_in(call.library):
             raise _no_such_group()
-        await self._groups.share(call.library, group, None)
+        await self._groups.share(call.library, group, None, by=call.caller.account)
         await self._wakes.touch_all(await self._groups.members(group))
         return Nothing()
 

@@ -127,7 +127,7 @@ class Inviting:
         # Somebody who has become a member otherwise keeps the role they have.
         if invitation.library and await self._directory.direct_member(invitation.library, account.id) is None:
             try:
-                await self._directory.set_member(invitation.library, account.id, invitation.role)
+                await self._directory.set_member(invitation.library, account.id, invitation.role, by=account.id)
                 joined = True
             except NotFound:
                 get_logger().info("invitation-without-library", invitation=invitation.id)

@@ -97,7 +97,7 @@ class Libraries:
         account = await self._directory.account_by_email(email)
         if account is None:
             return await self._invite(call, email, body.role)
-        await self._directory.set_member(call.library, account.id, body.role)
+        await self._directory.set_member(call.library, account.id, body.role, by=call.caller.account)
         await self._wakes.touch(account.id)
         return _member(account, body.role)
 
@@ -109,7 +109,7 @@ class Libraries:
             raise Refused("not-allowed", "Only owners remove other members.", status=403)
         if await self._directory.direct_member(call.library, account) is None:
             await self._refuse_to_remove_from_outside(call.library, account)
-        await self._directory.set_member(call.library, account, None)
+        await self._directory.set_member(call.library, account, None, by=call.caller.account)
         if await self._directory.member(call.library, account) is None:
             await self._follows.drop_all(account, call.library)
         await self._wakes.touch(account)

@@ -29,7 +29,7 @@ async def main() -> None:
         )
         server = HttpServer(notifier.app, *settings.listen)
         queues = [notifier.consumer, notifier.letters, notifier.returns]
-        await live([notifier.sender, notifier.deliverer, *queues, server])
+        await live([notifier.sender, notifier.deliverer, notifier.announcer, *queues, server])
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from services.notifier.announcing import Announcer
 from services.notifier.composing import Composer
 from services.notifier.delivering import Deliverer, Hooks
 from services.notifier.digesting import Digesting
 from services.notifier.gathering import Gathering, gather_moves
 from services.notifier.mailboxes import Mailboxes
+from services.notifier.members import Members
 from services.notifier.pacing import PacedMailer
 from services.notifier.posting import Posting, post_letters
 from services.notifier.reaching import HttpsPoster, Poster
@@ -63,6 +65,7 @@ class Notifier:
     returns: Consumer
     sender: Sender
     deliverer: Deliverer
+    announcer: Announcer
     gathering: Gathering
     mailboxes: Mailboxes
 
@@ -94,6 +97,7 @@ def make_notifier(
         renderer=renderer,
         link_keys=link_keys,
         public_url=public_url,
+        members=Members(ports.tables),
         clock=ports.clock,
     )
     hooks = Hooks(ports.tables, ports.clock)
@@ -101,6 +105,7 @@ def make_notifier(
     consumer = Consumer(ports.queues, Queue.NOTIFY, gather_moves(gathering), clock=ports.clock, metrics=metrics)
     sender = Sender(mailboxes, composer, mailer, suppressions, clock=ports.clock, metrics=metrics)
     deliverer = Deliverer(ports.tables, ports.queues, ports.poster, clock=ports.clock, metrics=metrics)
+    announcer = Announcer(ports.tables, mailboxes, clock=ports.clock)
     posting = Posting(ports.tables, mailer, renderer, ports.clock, metrics, link_keys=link_keys, public_url=public_url)
     letters = Consumer(
         ports.queues, Queue.LETTERS, post_letters(posting), clock=ports.clock, metrics=metrics, receivers=1
@@ -110,7 +115,7 @@ def make_notifier(
         ports.queues, Queue.BOUNCES, take_returns(taking), clock=ports.clock, metrics=metrics, receivers=1
     )
     app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
-    return Notifier(app, consumer, letters, returns, sender, deliverer, gathering, mailboxes)
+    return Notifier(app, consumer, letters, returns, sender, deliverer, announcer, gathering, mailboxes)
 
 
 async def _look(tables: Tables) -> None:

@@ -11,6 +11,7 @@ from services.notifier.digesting import Digesting
 from services.notifier.digesting import Told as Read
 from services.notifier.languages import language
 from services.notifier.letters import Surroundings, write_letter
+from services.notifier.members import Members
 from services.notifier.places import Places
 from services.notifier.recipients import Recipient, Recipients
 from services.notifier.rendering import Renderer
@@ -28,6 +29,7 @@ from syncline.domain.capabilities import (
 )
 from syncline.domain.digests import Digest, Happened, Told
 from syncline.domain.following import Scope
+from syncline.domain.membership import MembersTold
 from syncline.domain.nodes import Kind
 from syncline.ports.clock import Clock
 from syncline.store.directory import Directory, LibraryRecord
@@ -60,6 +62,7 @@ class Composer:
         recipients: Recipients,
         follows: Follows,
         suppressions: Suppressions,
+        members: Members,
         renderer: Renderer,
         link_keys: Sequence[SigningKey],
         public_url: str,
@@ -70,6 +73,7 @@ class Composer:
         self._recipients = recipients
         self._follows = follows
         self._suppressions = suppressions
+        self._members = members
         self._renderer = renderer
         self._link_keys = link_keys
         self._public_url = public_url
@@ -112,9 +116,12 @@ class Composer:
         self, library: LibraryRecord, recipient: Recipient, scope: Scope, box: Mailbox, window: Window
     ) -> Composed | Nothing:
         read = await self._digesting.digest(library.id, window.ranges, recipient.id, scope)
-        if not read.digest.count:
+        members = MembersTold()
+        if window.members and scope.wants_members and not recipient.outside:
+            members = await self._members.told(library.id, window.members, recipient.id)
+        if not read.digest.count and not members.told:
             return Nothing("nothing-left")
-        letter = write_letter(read.digest, await self._surroundings(read, library, recipient, scope))
+        letter = write_letter(read.digest, await self._surroundings(read, members, library, recipient, scope))
         message = self._renderer.message(
             letter,
             to_name=recipient.name,
@@ -128,11 +135,12 @@ class Composer:
         return Composed(message, recipient.email)
 
     async def _surroundings(
-        self, read: Read, library: LibraryRecord, recipient: Recipient, scope: Scope
+        self, read: Read, members: MembersTold, library: LibraryRecord, recipient: Recipient, scope: Scope
     ) -> Surroundings:
         digest = read.digest
         shown = [told for group in digest.groups for told in group.told]
         named = {who for group in digest.groups for who in group.accounts} | set(digest.accounts[:3])
+        named |= members.accounts
         people = await self._directory.accounts(sorted(named))
         folders = await _folders(digest, read.places, scope if recipient.outside else None)
         linked = [told for told in shown if told.node.parent in folders or told.node.id in scope.follows]
@@ -144,6 +152,7 @@ class Composer:
             unsubscribe=self._unsubscribe(library.id, recipient.id),
             language=language(recipient.language),
             cut=read.cut,
+            members=members,
             outside=recipient.outside,
             ends_at_ms=recipient.ends_at_s * 1000,
             renew=self._renew(library.id, recipient, scope),

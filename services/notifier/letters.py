@@ -8,8 +8,10 @@ import msgspec
 
 from services.notifier.languages import Language
 from syncline.domain.capabilities import FILE_LINK_LIFE_S
-from syncline.domain.digests import Digest, Group, Happened, Told, harmless
+from syncline.domain.digests import LINES_SHOWN, Digest, Group, Happened, Told, harmless
+from syncline.domain.membership import Membership, MembersTold
 from syncline.domain.nodes import Kind
+from syncline.domain.rights import Role
 
 PEOPLE_NAMED = 3
 """More people than this are named as "and 2 others"."""
@@ -63,6 +65,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     unsubscribe: str
     language: Language
     cut: bool = False
+    members: MembersTold = MembersTold()
     outside: bool = False
     ends_at_ms: int = 0
     renew: str = ""
@@ -72,14 +75,15 @@ def write_letter(digest: Digest, known: Surroundings) -> Letter:
     """The letter of a digest. ``known.cut``: there was more than could be read, so numbers are "more than"."""
     say, count = known.language.say, known.language.count
     library = harmless(known.library)
-    changes = count("changes-cut" if known.cut else "changes", digest.count)
-    who = people(digest.accounts, known.people, known.language)
+    changes = count("changes-cut" if known.cut else "changes", digest.count + len(known.members.told))
+    accounts = list(dict.fromkeys([*digest.accounts, *known.members.by]))
+    who = people(accounts or [""], known.people, known.language)
     return Letter(
         language=known.language.code,
         title=library,
         subject=say("subject", library=library, changes=changes, who=who),
         summary=say("summary", changes=changes, who=who),
-        sections=tuple(_section(group, known) for group in digest.groups),
+        sections=(*(_section(group, known) for group in digest.groups), *_members(known)),
         more=count("more-changes", digest.more) if digest.more else "",
         foot=_foot(library, known),
         renew_label=say("renew"),
@@ -131,6 +135,43 @@ def _more(group: Group, known: Surroundings) -> str:
     if len(places) < 2:
         return language.say("more", count=more)
     return language.say("more-in", count=more, places=", ".join(places))
+
+
+def _members(known: Surroundings) -> tuple[Section, ...]:
+    """Last: most mail is about files."""
+    told = known.members.told
+    if not told:
+        return ()
+    more = len(told) - LINES_SHOWN
+    say, number = known.language.say, known.language.number
+    lines = tuple(_member(one, known) for one in told[:LINES_SHOWN])
+    return (Section(say("members"), lines, say("more", count=number(more)) if more > 0 else ""),)
+
+
+def _member(one: Membership, known: Surroundings) -> Line:
+    say = known.language.say
+    group = harmless(known.members.groups.get(one.group) or say("some-group"))
+    if one.account:
+        name, through = harmless(known.people.get(one.account) or say("somebody")), bool(one.group)
+    else:
+        name, through = say("the-group", group=group), False
+    roles = {"role": _role(one.after, known), "before": _role(one.before, known), "group": group}
+    notes = [say(_became(one, through=through), **roles)]
+    if by := [account for account in one.by if account and account != one.account]:
+        notes.append(say("member-by", who=people(by, known.people, known.language)))
+    return Line(name, "", "; ".join(notes), "")
+
+
+def _became(one: Membership, *, through: bool) -> str:
+    if through:
+        return "member-left-group" if one.after is None else "member-in-group"
+    if one.after is None:
+        return "member-gone"
+    return "member-new" if one.before is None else "member-role"
+
+
+def _role(role: Role | None, known: Surroundings) -> str:
+    return known.language.say(f"role-{role.value}") if role else ""
 
 
 def _line(told: Told, known: Surroundings) -> Line:

@@ -74,6 +74,19 @@ class Mailboxes:
         async with self._at_once:
             await self._change(Mailbox(library, account, lane=terms.lane), transition)
 
+    async def tell_members(
+        self, library: str, account: str, epochs: Sequence[int], *, terms: Terms, opens_from: int
+    ) -> None:
+        """As ``tell``, with epochs of the library's members."""
+
+        def transition(box: Mailbox) -> Mailbox:
+            now_ms = self._clock.now_ms()
+            due_at_ms = terms.due_at_ms(now_ms, immediate_ms=self._window_ms)
+            return windows.tell_members(box, epochs, now_ms=now_ms, due_at_ms=due_at_ms, opens_from=opens_from)
+
+        async with self._at_once:
+            await self._change(Mailbox(library, account, lane=terms.lane), transition)
+
     async def due(self, shard: int, *, limit: int) -> list[Due]:
         """What is due by now in a shard, the longest waiting first."""
         last = f"{self._clock.now_ms():015d}~"

@@ -7,7 +7,8 @@ One mailbox per follower, library and lane (the schedule of their follows). Its 
                      └──┘ tell          └─┘ put_off, claim again when the lease is over
 
 While one window is being sent, ``tell`` opens another; that one is claimed when the first is done. ``told`` is the
-highest seq that ever went into a window, so reading the journal again tells nobody twice.
+highest seq that ever went into a window, so reading the journal again tells nobody twice; ``members_told`` is the same
+for the epochs of the library's members.
 
 A sender that dies between claiming and sending leaves ``sending`` with a lease; when the lease is over, another one
 claims it. One that dies after SES took the mail and before ``done`` leaves a mail that goes out twice: SES has no key
@@ -30,12 +31,14 @@ LEASE_MS = 90_000
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
-    """Seq ranges to tell of at ``due_at_ms``. ``first`` is the seq that opened it, and its name."""
+    """Seq ranges and ranges of the members' epochs to tell of at ``due_at_ms``. ``first`` is the seq that opened it, or
+    an epoch below zero, and its name."""
 
     first: int
     ranges: tuple[SeqRange, ...]
     opened_at_ms: int
     due_at_ms: int
+    members: tuple[SeqRange, ...] = ()
 
 
 class Mailbox(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +55,7 @@ class Mailbox(msgspec.Struct, frozen=True, array_like=True):
     lease_until_ms: int = 0
     attempts: int = 0
     lane: str = ""
+    members_told: int = 0
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -71,6 +75,18 @@ def tell(box: Mailbox, seqs: Sequence[int], *, now_ms: int, due_at_ms: int, open
     for seq in new:
         ranges = add_seq(ranges, seq)
     return msgspec.structs.replace(box, told=new[-1], open=msgspec.structs.replace(window, ranges=ranges))
+
+
+def tell_members(box: Mailbox, epochs: Sequence[int], *, now_ms: int, due_at_ms: int, opens_from: int) -> Mailbox:
+    """As ``tell``, with epochs of the library's members."""
+    new = [epoch for epoch in epochs if epoch > box.members_told and (box.open is not None or epoch >= opens_from)]
+    if not new:
+        return box
+    window = box.open or Window(-new[0], (), now_ms, due_at_ms)
+    members = window.members
+    for epoch in new:
+        members = add_seq(members, epoch)
+    return msgspec.structs.replace(box, members_told=new[-1], open=msgspec.structs.replace(window, members=members))
 
 
 def claim(box: Mailbox, first: int, *, now_ms: int) -> Mailbox | None:

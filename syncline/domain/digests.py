@@ -36,12 +36,16 @@ SeqRange = tuple[int, int]
 
 
 class Happened(StrEnum):
-    """What a window did to a node, taken together."""
+    """What a window did to a node, taken together; and, of a library, to its members."""
 
     ADDED = "added"
     UPDATED = "updated"
     MOVED = "moved"
     REMOVED = "removed"
+    MEMBERS = "members"
+
+
+TO_NODES = frozenset(Happened) - {Happened.MEMBERS}
 
 
 class Told(msgspec.Struct, frozen=True):

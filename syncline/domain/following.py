@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from syncline.domain.commits import Change, Commit, Effect
-from syncline.domain.digests import Happened, Told, starts, upwards
+from syncline.domain.digests import TO_NODES, Happened, Told, starts, upwards
 from syncline.domain.nodes import Kind
 from syncline.domain.preferences import Terms
 
@@ -87,9 +87,14 @@ class Scope(msgspec.Struct, frozen=True):
 
     @property
     def wants_everything(self) -> bool:
-        """Whether every change is for this mail, whatever it is."""
+        """Whether every change of a node is for this mail, whatever it is."""
         terms = self.follows.get(self.library)
-        return len(self.follows) == len(self.counted) == 1 and terms is not None and terms.kinds == frozenset(Happened)
+        return len(self.follows) == len(self.counted) == 1 and terms is not None and terms.kinds >= TO_NODES
+
+    @property
+    def wants_members(self) -> bool:
+        """Whether changes of the library's members are for this mail: who follows the library hears of them."""
+        return self.library in self.counted and Happened.MEMBERS in self.follows[self.library].kinds
 
     def _deciding(self, node: str, starts: tuple[str, ...], parent_of: Mapping[str, str]) -> Iterator[Terms]:
         for chain in _chains(node, starts, parent_of, self.library):

@@ -16,6 +16,8 @@ from syncline.store.codec import number
 
 NOTIFIER = "notifier"
 ARCHIVER = "archiver"
+MEMBERS = "members"
+"""How far followers were told of a library's members: not a seq but their epoch, and of no journal."""
 HEARERS = (NOTIFIER, ARCHIVER)
 """The consumers of the topic that must hear of every move. One that keeps no checkpoint heals in its own way: the
 syncer's held requests look for themselves when their time is over."""

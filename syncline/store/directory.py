@@ -14,6 +14,7 @@ Rows, all in the table ``directory``::
                                                       (see ``groups``)
     pk = account#{account}   sk = address             (see ``addresses``)
     pk = library#{library}   sk = invited#{invitation} (see ``invitations``)
+    pk = memberchanges#{library}, memberdue#{shard}   (see ``membership``)
 
 Of a removed account the row ``account`` stays, without address, name and password: versions name their author by id.
 """
@@ -23,9 +24,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
+from syncline.domain.membership import MemberChange
 from syncline.domain.rights import Role, highest
 from syncline.ports.tables import Absent, Below, Check, Delete, Put, Row, Table, Tables
-from syncline.store import archiving
+from syncline.store import archiving, membership
 from syncline.store.codec import text
 from syncline.store.directory_rows import (
     AccountRecord,
@@ -135,29 +137,32 @@ class Directory(People):
             MemberRecord(library, str(row["sk"]).removeprefix("member#"), Role(text(row, "role"))) async for row in rows
         ]
 
-    async def set_member(self, library: str, account: str, role: Role | None) -> None:
+    async def set_member(self, library: str, account: str, role: Role | None, *, by: str = "") -> None:
         """Give an account a role of its own in a library, or none (remove it), and move the members' epoch.
 
+        ``by`` is the account that does it, "" for nobody that followers could be told of.
         Nothing moves when it is so already. Raises ``NotFound`` (no such library), ``Refused``: "last-owner",
         "no-such-account" for one that was removed.
         """
-        await self._change_members(library, {account: role})
+        await self._change_members(library, {account: role}, by)
 
     async def transfer(self, library: str, account: str, to: str, *, keep: Role | None = Role.EDITOR) -> None:
-        """Make ``to`` an owner and ``account``, who was one, what ``keep`` says, in one moment.
+        """Make ``to`` an owner and ``account``, who was one and does it, what ``keep`` says, in one moment.
 
         Raises as ``set_member`` does, and ``Refused("not-allowed")`` when ``account`` is no owner by itself.
         """
         if account != to:
-            await self._change_members(library, {to: Role.OWNER, account: keep}, by=account)
+            await self._change_members(library, {to: Role.OWNER, account: keep}, account, only_owners=True)
 
-    async def _change_members(self, library: str, wanted: dict[str, Role | None], by: str = "") -> None:
+    async def _change_members(
+        self, library: str, wanted: dict[str, Role | None], by: str, *, only_owners: bool = False
+    ) -> None:
         for _ in range(MEMBER_CHANGE_TRIES):
             head = await self._journal.head(library)
             if head is None:
                 raise NotFound(f"There is no library {library}")
             now = {member.account: member.role for member in await self.members(library)}
-            if by and now.get(by) is not Role.OWNER:
+            if only_owners and now.get(by) is not Role.OWNER:
                 raise Refused("not-allowed", "Only owners can hand a library over.", status=403)
             changed = {account: role for account, role in wanted.items() if now.get(account) is not role}
             if not changed:
@@ -170,7 +175,9 @@ class Directory(People):
                 # Conditional on the epoch read above: two changes at once cannot each remove the other's owner.
                 bump = self._journal.epoch_bump(library, expected=head.epoch)
                 news = archiving.mark(library, f"members {head.epoch + 1}")
-                await self._tables.transact([*writes, bump, *checks, news])
+                told = [MemberChange(by, one, "", now.get(one), role) for one, role in changed.items()]
+                followers = membership.written(library, head.epoch + 1, told)
+                await self._tables.transact([*writes, bump, *checks, news, *followers])
                 return
             except ConditionFailed as failed:
                 if failed.index > len(writes):

@@ -5,6 +5,7 @@ Rows in the table ``directory``::
     pk = group#{group}       sk = group              name, owner, members, rev, settled, deleting
     pk = group#{group}       sk = libraries          rev, body (packed map of roles by library)
     pk = group#{group}       sk = member#{account}   at_ms
+    pk = group#{group}       sk = change#{rev}       (see ``membership``)
     pk = account#{account}   sk = group#{group}      at_ms (the same, found from the other side)
     pk = account#{owner}     sk = owns#{group}
     pk = library#{library}   sk = groups             rev, body (packed map of roles by group)
@@ -16,14 +17,15 @@ again, or any other change of the group, goes on with it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from functools import partial
 
 from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
+from syncline.domain.membership import MemberChange
 from syncline.domain.rights import Role
 from syncline.ports.tables import Absent, Below, Check, Condition, Delete, Equals, Exists, Key, Put, Row, Table, Tables
 from syncline.ports.tables import Update as Change
-from syncline.store import archiving
+from syncline.store import archiving, membership
 from syncline.store.codec import number, pack
 from syncline.store.directory_rows import (
     GroupRecord,
@@ -40,6 +42,7 @@ from syncline.store.directory_rows import (
     row_of,
 )
 from syncline.store.journal import Journal
+from syncline.store.membership import GroupChange, MemberChanges
 from syncline.store.together import together
 
 GROUP_MEMBERS_MAX = 1_000
@@ -52,11 +55,15 @@ _PER_TRANSACTION = 40
 
 
 class Groups:
-    """Reads see every earlier write. Every change may be repeated: what is done already is not done again."""
+    """Reads see every earlier write. Every change may be repeated: what is done already is not done again.
+
+    ``by`` is the account that makes a change, "" for nobody that followers could be told of.
+    """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._journal = Journal(tables)
+        self._changes = MemberChanges(tables)
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -100,16 +107,17 @@ class Groups:
         ]
         await self._tables.transact(operations)
 
-    async def add(self, group: str, account: str, *, at_ms: int) -> None:
+    async def add(self, group: str, account: str, *, at_ms: int, by: str = "") -> None:
         """Raises ``NotFound`` (no such group), ``Refused``: "group-full", "no-such-account" for a removed one."""
 
-        def writes(record: GroupRecord) -> list[Put | Check]:
+        def writes(record: GroupRecord) -> list[Put | Check | Delete]:
             if record.members >= GROUP_MEMBERS_MAX:
                 raise Refused("group-full", f"A group has at most {GROUP_MEMBERS_MAX} members.", status=409)
             return [
                 Put(Table.DIRECTORY, bare_row(group_member_key(group, account), at_ms=at_ms)),
                 Put(Table.DIRECTORY, bare_row(in_group_key(account, group), at_ms=at_ms)),
                 Check(Table.DIRECTORY, account_key(account), Below("removed_at_ms", 1)),
+                membership.group_written(group, GroupChange(record.rev + 1, by, account, joined=True)),
             ]
 
         for _ in range(TRIES):
@@ -118,17 +126,18 @@ class Groups:
                 return await self.settle(group)
         raise Temporary(f"The group {group} keeps changing; try again")
 
-    async def remove(self, group: str, account: str) -> None:
+    async def remove(self, group: str, account: str, *, by: str = "") -> None:
         """Harmless when the account is no member. Raises ``NotFound`` (no such group)."""
         keys = (group_member_key(group, account), in_group_key(account, group))
         for _ in range(TRIES):
             record = await self._existing(group)
-            drops = [Delete(Table.DIRECTORY, key) for key in keys]
+            told = membership.group_written(group, GroupChange(record.rev + 1, by, account, joined=False))
+            drops: list[Put | Check | Delete] = [*(Delete(Table.DIRECTORY, key) for key in keys), told]
             if not await self.is_member(group, account) or await self._change(record, -1, drops):
                 return await self.settle(group)
         raise Temporary(f"The group {group} keeps changing; try again")
 
-    async def share(self, library: str, group: str, role: Role | None) -> None:
+    async def share(self, library: str, group: str, role: Role | None, *, by: str = "") -> None:
         """Give a group a role in a library, or none, and move the library's epoch, in one moment.
 
         Raises ``NotFound`` (no such library or group), ``Refused("too-many-groups")``.
@@ -150,7 +159,9 @@ class Groups:
             try:
                 bump = self._journal.epoch_bump(library, expected=head.epoch)
                 news = archiving.mark(library, f"members {head.epoch + 1}")
-                await self._tables.transact([*puts, bump, *there, news])
+                change = MemberChange(by, "", group, in_library.get(group), role)
+                followers = membership.written(library, head.epoch + 1, [change])
+                await self._tables.transact([*puts, bump, *there, news, *followers])
                 return
             except ConditionFailed as failed:
                 if there and failed.index == 3:
@@ -168,7 +179,7 @@ class Groups:
         ]
         await self._tables.transact(operations)
 
-    async def delete(self, group: str) -> None:
+    async def delete(self, group: str, *, by: str = "") -> None:
         """Take the group out of its libraries, then its members out of it; repeating goes on where it stopped."""
         record = await self.group(group)
         if record is None:
@@ -178,7 +189,7 @@ class Groups:
             Change(Table.DIRECTORY, group_key(group), set={"deleting": True}, add={"rev": 1}, when=Exists())
         )
         for library in await self.libraries(group):
-            await self.share(library, group, None)
+            await self.share(library, group, None, by=by)
         members = await self.members(group)
         for start in range(0, len(members), _PER_TRANSACTION):
             some = members[start : start + _PER_TRANSACTION]
@@ -192,21 +203,35 @@ class Groups:
         record = await self.group(group)
         if record is None or record.settled >= record.rev:
             return
-        news = f"group {group} {record.rev}"
-        await together(list(await self.libraries(group)), partial(self._bump, news), at_once=SETTLED_AT_ONCE)
+        changes = [change for change in await self._changes.of_group(group) if change.rev <= record.rev]
+        roles = await self.libraries(group)
+        await together(
+            list(roles), lambda library: self._bump(library, roles[library], record, changes), at_once=SETTLED_AT_ONCE
+        )
         settled = Change(
             Table.DIRECTORY, group_key(group), set={"settled": record.rev}, when=Below("settled", record.rev)
         )
-        try:
+        with contextlib.suppress(ConditionFailed):  # another one was faster
             await self._tables.write(settled)
-        except ConditionFailed:
-            return  # another one was faster
+        await self._changes.forget_of_group(group, changes)
 
-    async def _bump(self, news: str, library: str) -> None:
-        try:
-            await self._tables.transact([self._journal.epoch_bump(library), archiving.mark(library, news)])
-        except ConditionFailed:
-            return  # the library is gone
+    async def _bump(self, library: str, role: Role, group: GroupRecord, changes: list[GroupChange]) -> None:
+        """Move a library's epoch for these changes of the group, once however often it is tried."""
+        for _ in range(TRIES):
+            head, before = await self._journal.head(library), await self._changes.taken_in(library, group.id)
+            if head is None or before >= group.rev:
+                return
+            told = [_told(group.id, change, role) for change in changes if change.rev > before]
+            try:
+                bump = self._journal.epoch_bump(library, expected=head.epoch)
+                news = archiving.mark(library, f"members {head.epoch + 1}")
+                done = membership.taken_in(library, group.id, group.rev, before=before)
+                followers = membership.written(library, head.epoch + 1, told) if told else []
+                await self._tables.transact([bump, news, done, *followers])
+                return
+            except ConditionFailed:
+                continue
+        raise Temporary(f"The members of {library} keep changing; try again")
 
     async def _existing(self, group: str) -> GroupRecord:
         record = await self.group(group)
@@ -214,7 +239,7 @@ class Groups:
             raise NotFound(f"There is no group {group}")
         return record
 
-    async def _change(self, record: GroupRecord, count: int, writes: list[Put | Check] | list[Delete]) -> bool:
+    async def _change(self, record: GroupRecord, count: int, writes: list[Put | Check | Delete]) -> bool:
         """Whether it was done: not when the group has changed since it was read."""
         same = Equals({"rev": record.rev, "deleting": False})
         moved = Change(Table.DIRECTORY, group_key(record.id), add={"rev": 1, "members": count}, when=same)
@@ -230,6 +255,11 @@ class Groups:
         rows = self._tables.query(Table.DIRECTORY, f"account#{account}", first=prefix, last=f"{prefix}~", limit=limit)
         found = await self.groups([str(row["sk"]).removeprefix(prefix) async for row in rows])
         return sorted(found.values(), key=lambda group: (group.name, group.id))
+
+
+def _told(group: str, change: GroupChange, role: Role) -> MemberChange:
+    before, after = (None, role) if change.joined else (role, None)
+    return MemberChange(change.by, change.account, group, before, after)
 
 
 def _with(roles: dict[str, Role], key: str, role: Role | None, count_max: int) -> dict[str, Role]:

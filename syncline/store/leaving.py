@@ -49,13 +49,13 @@ class Leaving:
             if role is Role.OWNER and heir and await self._is_sole(library, account):
                 await self._directory.transfer(library, account, heir, keep=None)
             else:
-                await self._directory.set_member(library, account, None)
+                await self._directory.set_member(library, account, None, by=account)
         for group in await self._groups.owned_by(account):
             if heir:
                 await self._groups.hand_over(group, heir)
         for group in await self._groups.of(account):
             with suppress(NotFound):  # it is being deleted, and its members with it
-                await self._groups.remove(group.id, account)
+                await self._groups.remove(group.id, account, by=account)
 
     async def _is_sole(self, library: str, account: str) -> bool:
         members = await self._directory.members(library)

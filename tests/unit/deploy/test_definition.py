@@ -193,7 +193,7 @@ def test_policies_fit_the_limit_of_iam(definition):
         ("gateway", "journal", ["head#*"]),
         ("metadata", "directory", ["freed#*", "grant#*", "grants#*", "retained#*", "sweep#*", "usage#*"]),
         ("syncer", "directory", ["device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*"]),
-        ("notifier", "directory", ["follow*", "checkpoint#*"]),
+        ("notifier", "directory", ["follow*", "checkpoint#*", "member*"]),
     ],
 )
 def test_who_writes_a_table_of_others_writes_rows_of_its_own(definition, service, table, keys):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from syncline.messages.api import MailTerms
 
 WINDOWS = ["immediate", "hourly", "daily"]
-KINDS = ["added", "updated", "moved", "removed"]
+KINDS = ["added", "updated", "moved", "removed", "members"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
