@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from syncline.client import filelog
 from syncline.client.agreed import Agreed
 from syncline.client.index import Index, Pending
 from syncline.client.operations import SendFile, SendFolder, SendMove, SendRemove, Sent
@@ -74,10 +75,16 @@ class Commands:
         self.seq = max(self.seq, answer.seq)
         nodes: list[BaseNode] = []
         forget: list[str] = []
+        # Paths are those before the command, so that a move tells where from.
+        log = [self._told(sent, result) for sent, result in zip(pending.sent, answer.results, strict=True)]
         for sent, result in zip(pending.sent, answer.results, strict=True):
             self._apply(sent, result, nodes, forget)
-        self._agreed.settle(pending.command, nodes, forget)
+        self._agreed.settle(pending.command, nodes, forget, log)
         return answer.results
+
+    def _told(self, sent: Sent, result: ResultState) -> filelog.Entry:
+        path = self._agreed.path_or(filelog.sent_node(sent), sent.path) if isinstance(sent, SendMove) else sent.path
+        return filelog.of_sent(sent, result, path)
 
     def _apply(self, sent: Sent, result: ResultState, nodes: list[BaseNode], forget: list[str]) -> None:
         if result.status is Status.REFUSED:

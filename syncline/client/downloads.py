@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from syncline.client import filelog
 from syncline.client.agreed import Agreed
 from syncline.client.credentials import Permissions, ReadCredentials
 from syncline.client.disk import Changed, Disk
@@ -88,7 +89,7 @@ class Downloads:
             stat = await to_the_end(install)
         self._summary.downloaded += 1
         self._summary.bytes_down += content.size_bytes
-        self._agree(fetch, stat)
+        self._agree(fetch, path, stat)
 
     async def _only_mode(self, fetch: Fetch, path: str) -> None:
         """The bytes are here already: only the executable bit differs."""
@@ -97,7 +98,7 @@ class Downloads:
         assert expected is not None
         stat = await asyncio.to_thread(self._disk.set_executable, path, executable, expected)
         self._summary.downloaded += 1
-        self._agree(fetch, stat)
+        self._agree(fetch, path, stat)
 
     def _expectation(self, fetch: Fetch) -> Callable[[Path], Stat] | None:
         if fetch.expected is None:
@@ -112,7 +113,7 @@ class Downloads:
             return self._agreed.path(known.node)
         return self._agreed.path_in(fetch.remote.parent, fetch.local_name or fetch.remote.name)
 
-    def _agree(self, fetch: Fetch, stat: Stat) -> None:
+    def _agree(self, fetch: Fetch, path: str, stat: Stat) -> None:
         remote = fetch.remote
         known = self._agreed.nodes.get(remote.node) if fetch.expected is not None else None
         base = BaseNode(
@@ -126,7 +127,7 @@ class Downloads:
             content=remote.content,
             stat=stat,
         )
-        self._agreed.agree([base])
+        self._agreed.agree([base], log=[filelog.of_fetch(fetch, path, self._agreed.heard.of(remote.node))])
 
 
 def _content(remote: RemoteNode) -> Content:

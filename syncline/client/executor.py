@@ -12,6 +12,7 @@ from functools import partial
 
 import msgspec
 
+from syncline.client import filelog
 from syncline.client.agreed import Agreed
 from syncline.client.commands import Commands
 from syncline.client.disk import Changed, Disk, unmoved
@@ -81,8 +82,15 @@ class Executor:
     def _note(self, noted: Sequence[Agree | Forget]) -> None:
         agreed = [op.base for op in noted if isinstance(op, Agree)]
         forget = [op.node for op in noted if isinstance(op, Forget)]
-        if agreed or forget:
-            self._agreed.agree(agreed, forget)
+        if not (agreed or forget):
+            return
+        fresh = [base for base in agreed if base.node not in self._agreed.nodes]
+        self._agreed.note(agreed, ())
+        self._agreed.agree(agreed, forget, [self._alike(base) for base in fresh])
+
+    def _alike(self, base: BaseNode) -> filelog.Entry:
+        path = self._agreed.path_or(base.node, base.local_name)
+        return filelog.of_agreed(base.node, path, base.version, base.content.size_bytes if base.content else None)
 
     def _request(self, sent: TreeRequest) -> m.CommitRequest:
         match sent:
@@ -136,7 +144,7 @@ class Executor:
             seq=remote.seq,
             stat=stat,
         )
-        self._agreed.agree([base])
+        self._agreed.agree([base], log=[filelog.of_made(step, path, self._agreed.heard.of(remote.node))])
         self._summary.folders_made += 1
 
     async def _move(self, step: MoveHere, path: str) -> None:
@@ -153,11 +161,13 @@ class Executor:
         # Put aside only: the name agreed on is still the old one, so the next plan moves it on.
         name = state.name if step.aside else step.name
         moved = msgspec.structs.replace(state, parent=step.parent, name=name, local_name=local_name, stat=stat)
-        self._agreed.agree([moved])
+        told = filelog.of_moved(step, path, target, self._agreed.heard.of(step.node))
+        self._agreed.agree([moved], log=[told] if path != target else [])
         self._summary.moved += not step.aside
 
     async def _remove(self, step: RemoveHere, path: str) -> None:
         state = self._agreed.nodes[step.node]
+        gone = True
         if step.folder:
             # A folder that still holds something is no longer the library's, and will be sent as a new one.
             gone = await asyncio.to_thread(self._disk.remove_folder, path)
@@ -166,7 +176,8 @@ class Executor:
             check = self._disk.expecting((state.stat,), state.content)
             await asyncio.to_thread(self._disk.trash_file, path, check)
             self._summary.removed_here += 1
-        self._agreed.agree([], forget=[step.node])
+        told = filelog.of_removed(step.node, path, self._agreed.heard.of(step.node))
+        self._agreed.agree([], forget=[step.node], log=[told] if gone else [])
 
 
 def _moved_stat(agreed: Stat | None, before: Stat | None, after: Stat) -> Stat | None:

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import msgspec
 
+from syncline.client import filelog
+from syncline.client.matching import base_paths
 from syncline.client.operations import Sent
 from syncline.client.trees import Base, BaseNode, Remote, RemoteNode
 from syncline.domain.errors import Broken, Temporary
 
 BUSY_MS = 10_000
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _MIGRATIONS: dict[int, str] = {
     1: """
@@ -37,6 +39,7 @@ _MIGRATIONS: dict[int, str] = {
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
     """,
     2: "ALTER TABLE links ADD COLUMN known_to INTEGER NOT NULL DEFAULT -1;",
+    3: filelog.TABLE,
 }
 
 
@@ -113,7 +116,7 @@ class Index:
 
     def drop_link(self, link: str) -> None:
         with self._writing(durable=True):
-            for table in ("base", "remote", "pending"):
+            for table in ("base", "remote", "pending", "log"):
                 self._db.execute(f"DELETE FROM {table} WHERE link = ?", (link,))  # noqa: S608 - names of ours
             self._db.execute("DELETE FROM links WHERE id = ?", (link,))
 
@@ -132,10 +135,13 @@ class Index:
         nodes = (_remote.decode(row[0]) for row in rows)
         return Remote(link.library, {node.node: node for node in nodes}, seq[0][0] if seq else 0)
 
-    def agree(self, link: Link, nodes: Iterable[BaseNode], *, forget: Iterable[str] = ()) -> None:
-        """Nodes both sides agree on from now, and nodes to forget."""
+    def agree(
+        self, link: Link, nodes: Iterable[BaseNode], *, forget: Iterable[str] = (), log: Iterable[filelog.Entry] = ()
+    ) -> None:
+        """Nodes both sides agree on from now, nodes to forget, and what the log shall say of it."""
         with self._writing():
             self._put_base(link, nodes, forget)
+            filelog.write(self._db, link.id, log)
 
     def learn(
         self, link: Link, live: Iterable[RemoteNode], gone: Iterable[str], *, cursor: str, seq: int, anew: bool = False
@@ -194,10 +200,18 @@ class Index:
         with self._writing(durable=True):
             self._db.execute("INSERT INTO pending VALUES (?,?,?,?)", row)
 
-    def settle(self, link: Link, command: str, nodes: Sequence[BaseNode], forget: Sequence[str]) -> None:
+    def settle(
+        self,
+        link: Link,
+        command: str,
+        nodes: Sequence[BaseNode],
+        forget: Sequence[str],
+        log: Iterable[filelog.Entry] = (),
+    ) -> None:
         """The command's outcome is known: what it changed in the base, and the end of waiting, in one step."""
         with self._writing():
             self._put_base(link, nodes, forget)
+            filelog.write(self._db, link.id, log)
             self._db.execute("DELETE FROM pending WHERE link = ? AND command = ?", (link.id, command))
 
     # -- uploads in parts
@@ -219,6 +233,24 @@ class Index:
         """Forget uploads begun before this Unix second: S3 has dropped their parts by then."""
         with self._writing():
             self._db.execute("DELETE FROM uploads WHERE at < ?", (at_s,))
+
+    # -- the log of files
+
+    def log(self, link: Link, path: str, *, below: bool = False, since_ms: int = 0, limit: int) -> list[filelog.Entry]:
+        """What was done to the files that are or were at a path, wherever they were then; with ``below``, to all that
+        was under it. The last ``limit`` entries, oldest first."""
+        paths = base_paths(self.base(link))
+        with self._ours():
+            nodes = [node for node, at in paths.items() if at == path and path] or filelog.nodes_at(
+                self._db, link.id, path
+            )
+            return filelog.read(self._db, link.id, path, nodes, below=below, since_ms=since_ms, limit=limit)
+
+    def log_news(self, link: Link, entries: Sequence[filelog.Entry], at_ms: int) -> None:
+        """What a pass found and left; told once, not in each pass. Drops what is too old at ``at_ms``."""
+        with self._writing():
+            filelog.write_news(self._db, link.id, entries)
+            filelog.prune(self._db, at_ms)
 
     # -- the device's counter
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from syncline.client import planner
+from syncline.client import filelog, planner
 from syncline.client.agreed import Agreed
 from syncline.client.commands import Commands, Commits
 from syncline.client.credentials import Permissions
@@ -50,6 +50,7 @@ class Tools:
     index: Index
     transfers: Transfers
     progress: Progress
+    heard: filelog.Heard = field(default_factory=filelog.Heard)
 
 
 class Pass:
@@ -58,6 +59,7 @@ class Pass:
     def __init__(self, tools: Tools, link: Link, disk: Disk, scanner: Scanner, *, allow_removals: bool) -> None:
         self._tools = tools
         self._service = tools.service
+        self._journal = filelog.Overheard(tools.service, tools.heard)
         self._index = tools.index
         self._link = link
         self._allow_removals = allow_removals
@@ -85,11 +87,13 @@ class Pass:
             if stalled:
                 await asyncio.sleep(STALLED_PAUSE_S * stalled)
         self._summary.seq = self._link.seq
+        news = filelog.of_left(self._summary, planned.held)
+        await asyncio.to_thread(self._index.log_news, self._link, news, filelog.now_ms())
         self._hold(planned)
         return self._summary
 
     async def _settle(self) -> None:
-        agreed = Agreed(self._index, self._link)
+        agreed = Agreed(self._index, self._link, self._tools.heard)
         commands = Commands(agreed, self._index, self._service, self._summary)
         await commands.settle()
         self._seq = commands.seq
@@ -99,8 +103,8 @@ class Pass:
         summary = self._summary
         summary.rounds += 1
         summary.refused, summary.later = [], []
-        self._link = await list_changes(self._service, self._index, self._link, at_least=self._seq)
-        agreed = await asyncio.to_thread(Agreed, self._index, self._link)
+        self._link = await list_changes(self._journal, self._index, self._link, at_least=self._seq)
+        agreed = await asyncio.to_thread(Agreed, self._index, self._link, self._tools.heard)
         base = Base(self._link.library, dict(agreed.nodes))
         local = await scan(self._scanner, self._link, base)
         remote, unfit = holdable(await asyncio.to_thread(self._index.remote, self._link))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from syncline.client import filelog
 from syncline.client.agreed import Agreed
 from syncline.client.commands import Commands
 from syncline.client.credentials import GrantCredentials, Permissions
@@ -249,6 +250,7 @@ class Uploads:
                 if await asyncio.to_thread(self._is_held, result.node, path, file):
                     check = self._disk.expecting((file.stat,), file.content)
                     await asyncio.to_thread(self._disk.trash_file, path, check)
+                    self._agreed.agree([], log=[filelog.of_twin(result.node, path, self._agreed.path(result.node))])
                 else:
                     self._agreed.agree([self._commands.sent_base(file, result)])
             except Changed:

@@ -232,7 +232,13 @@ class FakeService:
                 newest[change.node.id] = (commit, change)
         seq = page[-1].seq if page else after
         states = [
-            m.ChangeState(effect=change.effect, node=node_state(change.node), account="", device="", at_ms=commit.at_ms)
+            m.ChangeState(
+                effect=change.effect,
+                node=node_state(change.node),
+                account=change.node.author.account,
+                device=change.node.author.device,
+                at_ms=commit.at_ms,
+            )
             for commit, change in newest.values()
         ]
         end = encode_cursor(Cursor(self.stack.incarnation, seq))
