@@ -42,12 +42,20 @@ def match(base: Base, local: Local, remote: Remote) -> Matched:
     matched = Matched(dict(base.nodes))
     below = _children(base.nodes.values())
     inside = _inside(local)
-    _descend(matched, base.root, "", below, local)
-    _pair_aside(matched, below, local)
-    _pair_moved_folders(matched, below, inside, local)
+    known = _Known(
+        below,
+        inside,
+        {n.stat.inode: n for n in base.nodes.values() if n.kind is Kind.FOLDER and n.stat},
+        {e.stat.inode: e for e in local.entries.values() if e.kind is Kind.FOLDER},
+    )
+    _descend(matched, base.root, "", known, local)
+    _pair_aside(matched, known, local)
+    _pair_moved_folders(matched, known, local)
     missing = [n for n in base.nodes.values() if n.materialised and n.node not in matched.entries]
     matched.unsure = _unsure(base, missing, local)
-    _pair_moved_files(matched, [n for n in missing if n.node not in matched.unsure], local)
+    lost = [n for n in missing if n.kind is Kind.FILE and n.content and n.node not in matched.unsure]
+    _pair_files_that_took_names(matched, lost, local)
+    _pair_moved_files(matched, [n for n in lost if n.node not in matched.entries], local)
     matched.gone = {n.node for n in missing} - matched.entries.keys() - matched.unsure
     _drop_broken(matched, base)
     _pair_folders_made_on_both_sides(matched, local, remote)
@@ -73,62 +81,142 @@ def base_paths(base: Base) -> dict[str, str]:
     return paths
 
 
-def _descend(matched: Matched, folder: str, path: str, below: Mapping[str, list[BaseNode]], local: Local) -> None:
+@dataclass(frozen=True)
+class _Known:
+    """``below``: what the base has in each folder, by its id; ``inside``: what the disk has, by its path; ``nodes`` and
+    ``folders``: the base's and the disk's folders by inode."""
+
+    below: Mapping[str, list[BaseNode]]
+    inside: Mapping[str, Mapping[str, LocalEntry]]
+    nodes: Mapping[int, BaseNode]
+    folders: Mapping[int, LocalEntry]
+
+    def have_parted(self, child: BaseNode, entry: LocalEntry) -> bool:
+        """Whether the folder that has this name now is another one of ours, or ours is now elsewhere. Inodes alone do
+        not tell (a copy of the whole tree may have all of them, mixed up): what is inside must speak for it."""
+        if child.kind is not Kind.FOLDER or child.stat is None or child.stat.inode == entry.stat.inode:
+            return False
+        likeness = self._likeness(child, entry)
+        other = self.nodes.get(entry.stat.inode)
+        elsewhere = self.folders.get(child.stat.inode)
+        return (other is not None and self._likeness(other, entry) > likeness) or (
+            elsewhere is not None and self._likeness(child, elsewhere) > likeness
+        )
+
+    def _likeness(self, folder: BaseNode, entry: LocalEntry) -> int:
+        """How many of the things that the base has in a folder are in this one, by name and inode."""
+        here = self.inside.get(entry.path, {})
+        likes = 0
+        for child in self.below.get(folder.node, ()):
+            found = here.get(child.local_name)
+            likes += found is not None and child.stat is not None and child.stat.inode == found.stat.inode
+        return likes
+
+
+def _descend(matched: Matched, folder: str, path: str, known: _Known, local: Local) -> None:
     """Pair what lies under a paired folder by its names, all the way down."""
     todo = [(folder, path)]
     while todo:
         folder, path = todo.pop()
-        for child in below.get(folder, ()):
+        for child in known.below.get(folder, ()):
             entry = local.entries.get(f"{path}/{child.local_name}" if path else child.local_name)
             if not child.materialised or child.node in matched.entries or entry is None:
                 continue
-            if entry.kind is child.kind and entry.path not in matched.nodes:
+            if entry.kind is child.kind and entry.path not in matched.nodes and not known.have_parted(child, entry):
                 matched.pair(child.node, entry)
                 if child.kind is Kind.FOLDER:
                     todo.append((child.node, entry.path))
 
 
-def _pair_aside(matched: Matched, below: Mapping[str, list[BaseNode]], local: Local) -> None:
+def _pair_aside(matched: Matched, known: _Known, local: Local) -> None:
     for entry in local.entries.values():
         node = entry.local_name.removeprefix(ASIDE_PREFIX)
-        known = matched.base.get(node)
-        if node == entry.local_name or known is None or known.kind is not entry.kind or node in matched.entries:
+        state = matched.base.get(node)
+        if node == entry.local_name or state is None or state.kind is not entry.kind or node in matched.entries:
             continue
         matched.pair(node, entry)
-        _descend(matched, node, entry.path, below, local)
+        _descend(matched, node, entry.path, known, local)
 
 
-def _pair_moved_folders(
-    matched: Matched, below: Mapping[str, list[BaseNode]], inside: Mapping[str, set[str]], local: Local
-) -> None:
+def _pair_moved_folders(matched: Matched, known: _Known, local: Local) -> None:
     """A folder with the inode of a missing one is that one, if what it holds does not speak against it."""
-    by_inode = {e.stat.inode: e for e in local.entries.values() if e.kind is Kind.FOLDER}
     again = True
     while again:
         again = False
         for node in matched.base.values():
             if node.kind is not Kind.FOLDER or not node.materialised or node.node in matched.entries:
                 continue
-            entry = by_inode.get(node.stat.inode) if node.stat else None
+            entry = known.folders.get(node.stat.inode) if node.stat else None
             if entry is None or entry.path in matched.nodes:
                 continue
-            names = {child.local_name for child in below.get(node.node, ()) if child.materialised}
+            names = {child.local_name for child in known.below.get(node.node, ()) if child.materialised}
             # Inodes are used again: a new folder may have the number of one just removed.
-            if names and names.isdisjoint(inside.get(entry.path, set())):
+            if names and names.isdisjoint(known.inside.get(entry.path, {})):
                 continue
             matched.pair(node.node, entry)
-            _descend(matched, node.node, entry.path, below, local)
+            _descend(matched, node.node, entry.path, known, local)
             again = True
 
 
-def _pair_moved_files(matched: Matched, missing: Iterable[BaseNode], local: Local) -> None:
-    """A file with a missing one's inode and bytes is that one; else the only one with its bytes is."""
-    lost = [n for n in missing if n.kind is Kind.FILE and n.content and n.node not in matched.entries]
+def _pair_files_that_took_names(matched: Matched, lost: Iterable[BaseNode], local: Local) -> None:
+    """Files that changed names among themselves, in rings (a swap) or chains, are told by inode and bytes.
+
+    A name counts more than an inode as long as any doubt is left: an editor that keeps the last content under a
+    backup's name has moved nothing, so a chain must begin at a name that is free now and no file may be lost in it.
+    """
+    nodes = {n.node: n for n in lost}
+    for node, entry in matched.entries.items():
+        base = matched.base[node]
+        if base.kind is Kind.FILE and base.stat and base.stat.inode != entry.stat.inode:
+            nodes[node] = base
+    found = {
+        entry.stat.inode: entry
+        for entry in local.entries.values()
+        if entry.kind is Kind.FILE and _is_open(matched, entry, nodes)
+    }
+    movers: dict[str, LocalEntry] = {}
+    for node, base in nodes.items():
+        taken = found.get(base.stat.inode) if base.stat else None
+        if taken is not None and base.content and base.content.same_bytes(taken.content):
+            movers[node] = taken
+    while broken := _not_in_a_ring_or_chain(matched, movers):
+        for node in broken:
+            del movers[node]
+    for node in movers:
+        if node in matched.entries:
+            del matched.nodes[matched.entries.pop(node).path]
+    for node, entry in movers.items():
+        matched.pair(node, entry)
+
+
+def _is_open(matched: Matched, entry: LocalEntry, nodes: Mapping[str, BaseNode]) -> bool:
+    node = matched.nodes.get(entry.path)
+    return node is None or node in nodes
+
+
+def _not_in_a_ring_or_chain(matched: Matched, movers: Mapping[str, LocalEntry]) -> list[str]:
+    """Those that would push another file from its name, or leave their own to a new one."""
+    taken = {entry.path for entry in movers.values()}
+    broken = []
+    for node, entry in movers.items():
+        holder = matched.nodes.get(entry.path, "")
+        left = matched.entries.get(node)
+        if (holder and holder not in movers) or (left is not None and left.path not in taken):
+            broken.append(node)
+    return broken
+
+
+def _pair_moved_files(matched: Matched, lost: Iterable[BaseNode], local: Local) -> None:
+    """A file with a missing one's inode, and its bytes or its name, is that one; else the only one with its bytes."""
+    lost = list(lost)
     found = [e for e in local.entries.values() if e.kind is Kind.FILE and e.path not in matched.nodes]
     by_inode = {entry.stat.inode: entry for entry in found}
     for node in lost:
         entry = by_inode.get(node.stat.inode) if node.stat else None
-        if entry and entry.path not in matched.nodes and node.content and node.content.same_bytes(entry.content):
+        if entry is None or entry.path in matched.nodes or node.content is None:
+            continue
+        # Inodes are used again: one without the bytes and under another name may be any new file.
+        if node.content.same_bytes(entry.content) or node.local_name == entry.local_name:
             matched.pair(node.node, entry)
     lost_by: dict[tuple[int, str], list[BaseNode]] = defaultdict(list)
     for node in lost:
@@ -229,8 +317,8 @@ def _children(nodes: Iterable[BaseNode]) -> dict[str, list[BaseNode]]:
     return below
 
 
-def _inside(local: Local) -> dict[str, set[str]]:
-    inside: dict[str, set[str]] = defaultdict(set)
+def _inside(local: Local) -> dict[str, dict[str, LocalEntry]]:
+    inside: dict[str, dict[str, LocalEntry]] = defaultdict(dict)
     for entry in local.entries.values():
-        inside[entry.parent].add(entry.local_name)
+        inside[entry.parent][entry.local_name] = entry
     return inside

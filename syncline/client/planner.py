@@ -62,16 +62,20 @@ class _Planner:
     removes_here: set[str] = field(default_factory=set)
     adopted: set[str] = field(default_factory=set)
     leaving: set[str] = field(default_factory=set)
+    above: dict[str, str] = field(default_factory=dict)
+    """Which folder each node will be in, in the library, as far as the plan is made."""
 
     def plan(self) -> Plan:
         for node in self.remote.nodes.values():
             self.there[node.parent, node.name] = node
+            self.above[node.node] = node.parent
             if node.content:
                 self.known_bytes.setdefault((node.content.size_bytes, node.content.checksum), node.version)
         for entry in self.matched.fresh:
             if entry.kind is Kind.FOLDER:
                 self.ids[entry.path] = self.new_id()
-        for state in self.matched.base.values():
+                self.above[self.ids[entry.path]] = self._parent_id(entry)
+        for state in self._from_the_top():
             self._held(state)
         self._fresh_here()
         removals, kept, files = plan_removals(self.remote, self.matched, self.leaving)
@@ -100,6 +104,16 @@ class _Planner:
         )
 
     # -- nodes that this client has
+
+    def _from_the_top(self) -> list[BaseNode]:
+        """Folders before what they hold here: the library works moves through in order, and a folder must have come
+        out of another before that one goes into it."""
+        entries = self.matched.entries
+
+        def depth(base: BaseNode) -> int:
+            return entries[base.node].path.count("/") if base.node in entries else 0
+
+        return sorted(self.matched.base.values(), key=depth)
 
     def _held(self, base: BaseNode) -> None:
         entry = self.matched.entries.get(base.node)
@@ -134,6 +148,7 @@ class _Planner:
             moved = msgspec.structs.replace(base, parent=here[0], name=here[1], local_name=entry.local_name)
             self.moves_out.append(SendMove(moved, self.remote.seq, entry.path))
             self.leaving.add(base.node)
+            self.above[base.node] = here[0]
         elif self._follow(base, entry):
             self.moves_in[base.node] = there
 
@@ -267,13 +282,13 @@ class _Planner:
         return self.matched.nodes.get(entry.parent) or self.ids[entry.parent]
 
     def _would_cycle(self, node: str, parent: str) -> bool:
-        """Whether the library has the folder ``parent`` below ``node``, so that it would refuse the move."""
+        """Whether the folder ``parent`` will be below ``node`` in the library, so that it would refuse the move."""
         seen: set[str] = set()
-        while parent in self.remote.nodes and parent not in seen:
+        while parent not in seen:
             if parent == node:
                 return True
             seen.add(parent)
-            parent = self.remote.nodes[parent].parent
+            parent = self.above.get(parent, parent)
         return False
 
     def _many(self, files: int) -> bool:

@@ -6,8 +6,11 @@ content is written once, so that what becomes of it can be followed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from random import Random
+from typing import TypeVar
 
 import msgspec
 
@@ -36,6 +39,9 @@ from syncline.domain.nodes import Kind, Location, Node
 from syncline.domain.tree import Tree
 
 LIBRARY = "library"
+CARRIED_OUT = 0.7
+"""How likely an operation is carried out when plans are carried out by chance."""
+T = TypeVar("T")
 TOOK_EFFECT = (Status.APPLIED, Status.UNCHANGED, Status.CONFLICT)
 
 
@@ -172,13 +178,18 @@ class ModelClient:
             )
         return Local(entries)
 
-    def step(self) -> Plan:
-        """One round. The plan is made of what both sides are now, and carried out."""
+    def step(self, chance: Random | None = None) -> Plan:
+        """One round. The plan is made of what both sides are now, and carried out: as it is, or (``chance``) what can
+        go in any order in any order, and some of it not at all."""
         remote = self.service.remote()
         self.seen |= remote.nodes.keys()
         planned = plan(
             Base(LIBRARY, dict(self.base)), self.local(), remote, new_id=self.service.new_id, allow_removals=True
         )
+        self._perform(planned if chance is None else _some_of(planned, chance), remote)
+        return planned
+
+    def _perform(self, planned: Plan, remote: Remote) -> None:
         for op in planned.noted:
             match op:
                 case Agree(base=base):
@@ -194,7 +205,6 @@ class ModelClient:
             self._fetch(fetch)
         for file in planned.files:
             self._send_file(file, ids)
-        return planned
 
     def _send_tree(self, planned: Plan, remote: Remote, ids: dict[str, str]) -> None:
         requests: list[c.Request] = []
@@ -367,6 +377,22 @@ class ModelClient:
         self.base[result.node] = BaseNode(
             result.node, *place, Kind.FILE, result.seq, result.version, file.content, _stat(thing)
         )
+
+
+def _some_of(planned: Plan, chance: Random) -> Plan:
+    """A plan with its downloads and uploads in another order, and without some of its operations."""
+
+    def some(ops: Sequence[T], *, ordered: bool = True) -> list[T]:
+        kept = [op for op in ops if chance.random() < CARRIED_OUT]
+        return kept if ordered else chance.sample(kept, len(kept))
+
+    return Plan(
+        noted=planned.noted,
+        tree=some(planned.tree),
+        local=some(planned.local),
+        fetches=some(planned.fetches, ordered=False),
+        files=some(planned.files, ordered=False),
+    )
 
 
 def _inode(base: BaseNode) -> int:
