@@ -100,6 +100,7 @@ class Commits:
             checksum=old.checksum,
             mtime_ns=old.mtime_ns,
             executable=old.executable,
+            symlink=old.symlink,
         )
         counter = _counter_after(node, caller.device)
         command = Command(command_id, library, caller.account, caller.device, counter, head.epoch, (copy,))

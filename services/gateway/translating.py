@@ -67,7 +67,7 @@ class _Translation:
 
     def _copy(self, request: m.CopyVersion, position: int, at: str) -> c.CopyVersion:
         name = check_place(request.node, request.parent, request.name, request.base_version, at)
-        check_content(request.size_bytes, request.checksum, at)
+        check_content(request, at)
         _check_ids(at, request.source)
         return c.CopyVersion(
             id=derived_id(self._command, "version", position),
@@ -81,6 +81,7 @@ class _Translation:
             checksum=request.checksum,
             mtime_ns=request.mtime_ns,
             executable=request.executable,
+            symlink=request.symlink,
         )
 
 

@@ -13,6 +13,7 @@ from syncline.domain.checksums import MAX_SIZE_BYTES, is_checksum
 from syncline.domain.commands import Permit
 from syncline.domain.errors import Refused
 from syncline.domain.ids import NewId, is_id
+from syncline.domain.links import MAX_TARGET_BYTES
 from syncline.domain.paths import clean_name
 from syncline.domain.permits import PermitKeys, object_key, read_prefixes, seal_permit, write_prefix
 from syncline.messages import api as m
@@ -134,6 +135,7 @@ class Uploads:
             mtime_ns=intent.mtime_ns,
             executable=intent.executable,
             expires_at=grant.expires_at + PERMIT_ALLOWANCE_S,
+            symlink=intent.symlink,
         )
         sealed = seal_permit(permit, self._permit_keys)
         return m.Permitted(node=permit.node, version=version, key=key, permit=sealed)
@@ -143,7 +145,7 @@ def check_intent(intent: m.Intent, position: int) -> m.Intent:
     """The intent with its name as it is stored. Raises ``Refused`` (422) "bad-intent" or "bad-name", naming it."""
     at = f"$.intents[{position}]"
     name = check_place(intent.node, intent.parent, intent.name, intent.base_version, at)
-    check_content(intent.size_bytes, intent.checksum, at)
+    check_content(intent, at)
     return msgspec.structs.replace(intent, name=name)
 
 
@@ -159,9 +161,14 @@ def check_place(node: str, parent: str, name: str, base_version: str, at: str) -
     return clean(name, at) if name else ""
 
 
-def check_content(size_bytes: int, checksum: str, at: str) -> None:
-    if size_bytes > MAX_SIZE_BYTES or not is_checksum(checksum, size_bytes):
-        detail = f"{size_bytes} bytes cannot have the checksum {checksum}; see the documentation of checksums."
+def check_content(asked: m.Intent | m.CopyVersion, at: str) -> None:
+    if asked.size_bytes > MAX_SIZE_BYTES or not is_checksum(asked.checksum, asked.size_bytes):
+        detail = (
+            f"{asked.size_bytes} bytes cannot have the checksum {asked.checksum}; see the documentation of checksums."
+        )
+        raise Refused("bad-intent", detail, status=422, at=at)
+    if asked.symlink and (asked.executable or not 0 < asked.size_bytes <= MAX_TARGET_BYTES):
+        detail = f"A symbolic link is not executable, and its target has 1 to {MAX_TARGET_BYTES} bytes."
         raise Refused("bad-intent", detail, status=422, at=at)
 
 

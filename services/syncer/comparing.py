@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
 from services.syncer.trees import Trees
-from syncline.domain.comparing import Difference, Entry, State, compare, root_digest
+from syncline.domain.comparing import Difference, Entry, State, compare, compared_checksum, root_digest
 from syncline.domain.errors import Refused
-from syncline.domain.nodes import Kind, Node
+from syncline.domain.nodes import Kind, Node, Version
 from syncline.domain.paths import clean_path
 from syncline.domain.tree import Tree
 from syncline.messages import api
@@ -32,7 +32,7 @@ FILES_LOOKED_AT = 2_000
 READS_AT_ONCE = 8
 
 Content = tuple[int, str]
-"""(size in bytes, checksum)."""
+"""(size in bytes, checksum as it is compared)."""
 
 
 class Comparing:
@@ -87,7 +87,7 @@ class Comparing:
     async def _past(self, snapshot: Snapshot, node: str) -> set[Content]:
         async with self._reading:
             records = await snapshot.versions(node, limit=VERSIONS_LOOKED_AT)
-        return {(r.version.size_bytes, r.version.checksum) for r in records if r.version is not None}
+        return {_content(r.version) for r in records if r.version is not None}
 
 
 def _digest_key(library: str, head: Head) -> str:
@@ -115,8 +115,12 @@ def _paths(library: str, nodes: dict[str, Node]) -> Iterator[Entry]:
         if node.kind is Kind.FOLDER:
             folders[node.id] = path
         version = node.version
-        size_bytes, checksum = (version.size_bytes, version.checksum) if version else (0, "")
+        size_bytes, checksum = _content(version) if version else (0, "")
         yield Entry(path, node.kind, size_bytes, checksum, node.id)
+
+
+def _content(version: Version) -> Content:
+    return version.size_bytes, compared_checksum(version.checksum, symlink=version.symlink)
 
 
 def _entries(held: Sequence[api.Held]) -> dict[str, Entry]:

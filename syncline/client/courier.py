@@ -17,7 +17,7 @@ from syncline.client.hashing import content_of
 from syncline.client.progress import NoProgress, Progress, Way
 from syncline.client.tasks import to_the_end
 from syncline.client.transfer import ContentChanged, Fetched, Source
-from syncline.client.trees import Content, Stat
+from syncline.client.trees import Content, Stat, content_of_version
 from syncline.domain.errors import Refused
 from syncline.messages import api as m
 
@@ -67,7 +67,7 @@ class Courier:
 
     async def get(self, library: str, version: m.VersionState, target: Path, *, overwrite: bool = False) -> None:
         """Fetch one version into ``target`` atomically. Raises ``Refused("exists")`` unless ``overwrite``."""
-        content = Content(version.size_bytes, version.checksum, version.executable)
+        content = content_of_version(version)
         fetched = Fetched(content, version.key, version.s3_version, version.offset, version.length)
         self._progress.expect(Way.DOWN, 1, content.size_bytes)
         s3 = self._transfers.s3(ReadCredentials(self._api, library))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from syncline.client.trees import Base, BaseNode, Local, LocalEntry, Remote, RemoteNode
+from syncline.client.trees import Base, BaseNode, BytesKey, Local, LocalEntry, Remote, RemoteNode
 from syncline.domain.nodes import Kind
 
 ASIDE_PREFIX = ".syncline-moving-"
@@ -218,14 +218,14 @@ def _pair_moved_files(matched: Matched, lost: Iterable[BaseNode], local: Local) 
         # Inodes are used again: one without the bytes and under another name may be any new file.
         if node.content.same_bytes(entry.content) or node.local_name == entry.local_name:
             matched.pair(node.node, entry)
-    lost_by: dict[tuple[int, str], list[BaseNode]] = defaultdict(list)
+    lost_by: dict[BytesKey, list[BaseNode]] = defaultdict(list)
     for node in lost:
         if node.node not in matched.entries and node.content:
-            lost_by[node.content.size_bytes, node.content.checksum].append(node)
-    found_by: dict[tuple[int, str], list[LocalEntry]] = defaultdict(list)
+            lost_by[node.content.bytes_key].append(node)
+    found_by: dict[BytesKey, list[LocalEntry]] = defaultdict(list)
     for entry in found:
         if entry.path not in matched.nodes and entry.content:
-            found_by[entry.content.size_bytes, entry.content.checksum].append(entry)
+            found_by[entry.content.bytes_key].append(entry)
     for bytes_of, nodes in lost_by.items():
         entries = found_by.get(bytes_of, [])
         if len(nodes) == len(entries) == 1 and bytes_of[0] > 0:

@@ -23,7 +23,7 @@ from syncline.client.remote_tree import Journal, holdable, list_changes
 from syncline.client.scanner import Scanner
 from syncline.client.summary import Summary
 from syncline.client.transfer import UPLOAD_KEPT_S, Transfers
-from syncline.client.trees import Base, Content, Local, Stat
+from syncline.client.trees import Base, BytesKey, Content, Local, Stat
 from syncline.client.uploads import Uploads
 from syncline.domain.errors import Refused
 from syncline.domain.ids import id_from_bytes
@@ -66,7 +66,7 @@ class Pass:
         self._disk = disk
         self._scanner = scanner
         self._summary = Summary(link.library, link.path)
-        self._uncopyable: set[tuple[int, str]] = set()
+        self._uncopyable: set[BytesKey] = set()
         self._seq = 0
 
     async def run(self) -> Summary:

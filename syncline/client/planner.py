@@ -26,7 +26,7 @@ from syncline.client.operations import (
     SendMove,
 )
 from syncline.client.removals import plan_removals
-from syncline.client.trees import Base, BaseNode, Content, Local, LocalEntry, Remote, RemoteNode
+from syncline.client.trees import Base, BaseNode, BytesKey, Content, Local, LocalEntry, Remote, RemoteNode
 from syncline.domain.nodes import Kind
 
 HELD_REMOVALS_MIN = 50
@@ -51,7 +51,7 @@ class _Planner:
     allow_removals: bool
     ids: dict[str, str] = field(default_factory=dict)
     there: dict[Slot, RemoteNode] = field(default_factory=dict)
-    known_bytes: dict[tuple[int, str], str] = field(default_factory=dict)
+    known_bytes: dict[BytesKey, str] = field(default_factory=dict)
     moves_out: list[SendMove] = field(default_factory=list)
     folders: list[SendFolder] = field(default_factory=list)
     files: list[SendFile] = field(default_factory=list)
@@ -70,7 +70,7 @@ class _Planner:
             self.there[node.parent, node.name] = node
             self.above[node.node] = node.parent
             if node.content:
-                self.known_bytes.setdefault((node.content.size_bytes, node.content.checksum), node.version)
+                self.known_bytes.setdefault(node.content.bytes_key, node.version)
         for entry in self.matched.fresh:
             if entry.kind is Kind.FOLDER:
                 self.ids[entry.path] = self.new_id()
@@ -261,7 +261,7 @@ class _Planner:
     def _send(self, entry: LocalEntry, *, node: str = "", base_version: str = "") -> None:
         content = entry.content
         assert content is not None
-        source = self.known_bytes.get((content.size_bytes, content.checksum), "")
+        source = self.known_bytes.get(content.bytes_key, "")
         self.files.append(
             SendFile(
                 path=entry.path,

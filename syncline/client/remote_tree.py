@@ -12,7 +12,7 @@ from typing import IO, Protocol
 from syncline.client.disk import OWN_FOLDER
 from syncline.client.index import Index, Link
 from syncline.client.matching import ASIDE_PREFIX
-from syncline.client.trees import Content, Remote, RemoteNode, Skipped
+from syncline.client.trees import Remote, RemoteNode, Skipped, content_of_version
 from syncline.domain.errors import Broken, Refused, Temporary
 from syncline.domain.nodes import Kind, Node
 from syncline.domain.paths import clean_name
@@ -136,7 +136,7 @@ def tree_node(node: Node) -> RemoteNode:
         kind=node.kind,
         seq=node.seq,
         version=version.id,
-        content=Content(version.size_bytes, version.checksum, version.executable),
+        content=content_of_version(version),
         mtime_ns=version.mtime_ns,
         key=version.location.key,
         s3_version=version.location.s3_version,
@@ -157,7 +157,7 @@ def remote_node(state: NodeState) -> RemoteNode:
         kind=state.kind,
         seq=state.seq,
         version=version.id,
-        content=Content(version.size_bytes, version.checksum, version.executable),
+        content=content_of_version(version),
         mtime_ns=version.mtime_ns,
         key=version.key,
         s3_version=version.s3_version,

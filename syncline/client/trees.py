@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from syncline.domain.nodes import Kind
+from syncline.domain.nodes import Kind, Version
+from syncline.messages.api import VersionState
 
 
 class Stat(msgspec.Struct, frozen=True, array_like=True):
@@ -26,15 +27,30 @@ class Stat(msgspec.Struct, frozen=True, array_like=True):
         return self == other
 
 
+BytesKey = tuple[int, str, bool]
+"""(size in bytes, checksum, whether it is a symbolic link)."""
+
+
 class Content(msgspec.Struct, frozen=True, array_like=True):
-    """The content of a file: equal checksums of equal sizes are equal bytes."""
+    """The content of a file: equal checksums of equal sizes are equal bytes. ``symlink``: a symbolic link, its bytes
+    being its target."""
 
     size_bytes: int
     checksum: str
     executable: bool
+    symlink: bool = False
+
+    @property
+    def bytes_key(self) -> BytesKey:
+        """Equal for equal bytes in the same kind of file: a symbolic link is none that holds its target as text."""
+        return self.size_bytes, self.checksum, self.symlink
 
     def same_bytes(self, other: Content | None) -> bool:
-        return other is not None and (self.size_bytes, self.checksum) == (other.size_bytes, other.checksum)
+        return other is not None and self.bytes_key == other.bytes_key
+
+
+def content_of_version(version: Version | VersionState) -> Content:
+    return Content(version.size_bytes, version.checksum, version.executable, version.symlink)
 
 
 class BaseNode(msgspec.Struct, frozen=True):
@@ -57,7 +73,8 @@ class BaseNode(msgspec.Struct, frozen=True):
 
 
 class RemoteNode(msgspec.Struct, frozen=True):
-    """A live node of the library as of the remote tree's seq. ``key`` … ``length``: where its bytes are."""
+    """A live node of the library as of the remote tree's seq. ``key`` … ``length``: where its bytes are; of a symbolic
+    link ``target`` says them, "" until they were fetched."""
 
     node: str
     parent: str
@@ -72,6 +89,7 @@ class RemoteNode(msgspec.Struct, frozen=True):
     offset: int = 0
     length: int = 0
     conflict_of: str = ""
+    target: str = ""
 
 
 class LocalEntry(msgspec.Struct, frozen=True):

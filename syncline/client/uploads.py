@@ -18,6 +18,7 @@ from syncline.client.progress import Progress, Way
 from syncline.client.summary import Summary
 from syncline.client.tasks import each
 from syncline.client.transfer import ContentChanged, ObjectsOverHttp, Source, Transfers, upload_ident
+from syncline.client.trees import BytesKey
 from syncline.domain.checksums import is_multipart
 from syncline.domain.commits import Status
 from syncline.domain.errors import ConditionFailed, Refused
@@ -52,13 +53,13 @@ class Uploads:
         self._summary = summary
         self._next_counter = next_counter
         self._batches = asyncio.Semaphore(BATCHES_AT_ONCE)
-        self.uncopyable: set[tuple[int, str]] = set()
+        self.uncopyable: set[BytesKey] = set()
 
     async def perform(self, files: Sequence[SendFile]) -> None:
         """Send and commit all of them. Raises what ended one batch, once the others have ended too."""
         copies, small, large = [], [], []
         for file in files:
-            if file.source and (file.content.size_bytes, file.content.checksum) not in self.uncopyable:
+            if file.source and file.content.bytes_key not in self.uncopyable:
                 copies.append(file)
             elif is_multipart(file.content.size_bytes):
                 large.append(file)
@@ -83,7 +84,7 @@ class Uploads:
         await self._settle_twins()
         for file, result in zip(ready, results, strict=True):
             if result.status is Status.REFUSED:
-                self.uncopyable.add((file.content.size_bytes, file.content.checksum))
+                self.uncopyable.add(file.content.bytes_key)
             else:
                 self._summary.copied += 1
 
@@ -96,6 +97,7 @@ class Uploads:
             checksum=file.content.checksum,
             mtime_ns=file.stat.mtime_ns,
             executable=file.content.executable,
+            symlink=file.content.symlink,
             **at,
         )
 
@@ -228,6 +230,7 @@ class Uploads:
             checksum=file.content.checksum,
             mtime_ns=file.stat.mtime_ns,
             executable=file.content.executable,
+            symlink=file.content.symlink,
             counter=counter,
             **at,
         )

@@ -58,13 +58,14 @@ def copy_version(attempt: Attempt, copy: CopyVersion) -> Verdict:
         raise Refused("version-purged", f"The content of version {copy.source} was given up.")
     wish = _wish(copy, source.version.location, attempt.author, landed=False)
     if not same_bytes(source.version, wish.version):
-        raise Refused("source-mismatch", f"Version {copy.source} has another size or checksum than was said.")
+        detail = f"Version {copy.source} has another size or checksum than was said, or is another kind of file."
+        raise Refused("source-mismatch", detail)
     return _settle(attempt, wish)
 
 
 def _wish(asked: Permit | CopyVersion, location: Location, author: Author, *, landed: bool) -> Wish:
     version = Version(
-        asked.id, asked.size_bytes, asked.checksum, location, asked.mtime_ns, asked.executable, author
+        asked.id, asked.size_bytes, asked.checksum, location, asked.mtime_ns, asked.executable, author, asked.symlink
     )  # fmt: skip
     return Wish(version, asked.node, asked.new, asked.parent, asked.name, asked.base_version, landed)
 

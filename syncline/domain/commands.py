@@ -18,6 +18,7 @@ class Permit(msgspec.Struct, frozen=True, array_like=True):
     is the id it will get, and ``parent`` and ``name`` say where. ``base_version`` is the version id the device
     edited, "" for a new file. ``key`` is the only S3 key it is good for. ``expires_at`` (Unix s) is judged by the
     object's LastModified. ``counter`` is the device's, ``epoch`` the members' epoch under which it was allowed.
+    ``symlink``: the bytes are the target of a symbolic link.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Permit(msgspec.Struct, frozen=True, array_like=True):
     mtime_ns: int
     executable: bool
     expires_at: int
+    symlink: bool = False
 
 
 class AddVersion(msgspec.Struct, frozen=True, array_like=True, tag="add"):
@@ -50,7 +52,7 @@ class CopyVersion(msgspec.Struct, frozen=True, array_like=True, tag="copy"):
     """Make the content of an existing version of this library (``source``: version id) a new version.
 
     Used for content the library holds already, for copies and for restoring. Fields as in ``Permit``; ``id`` is the
-    new version's id. ``size_bytes`` and ``checksum`` must equal the source's, checked at head.
+    new version's id. ``size_bytes``, ``checksum`` and ``symlink`` must equal the source's, checked at head.
     """
 
     id: str
@@ -64,6 +66,7 @@ class CopyVersion(msgspec.Struct, frozen=True, array_like=True, tag="copy"):
     checksum: str
     mtime_ns: int
     executable: bool
+    symlink: bool = False
 
 
 class MakeFolder(msgspec.Struct, frozen=True, array_like=True, tag="folder"):

@@ -12,9 +12,13 @@ import msgspec
 
 from syncline.domain.nodes import Kind
 
+LINK_MARK = "link:"
+"""Stands before the checksum of a symbolic link, so that it equals no file that holds the same bytes."""
+
 
 class Entry(NamedTuple):
-    """One file or folder. ``checksum`` is "" for a folder; ``node`` the id on the server, where it is known."""
+    """One file or folder. ``checksum`` is "" for a folder and ``compared_checksum`` of a file; ``node`` the id on the
+    server, where it is known."""
 
     path: str
     kind: Kind
@@ -42,6 +46,11 @@ class Difference(msgspec.Struct, frozen=True):
 
 WasEver = Callable[[str, int, str], bool]
 """Whether a file node (id) ever had a content of this size (bytes) and checksum."""
+
+
+def compared_checksum(checksum: str, *, symlink: bool) -> str:
+    """A file's checksum as two sides compare it."""
+    return f"{LINK_MARK}{checksum}" if symlink else checksum
 
 
 def folder_digest(children: Iterable[tuple[str, Kind, int, str]]) -> str:

@@ -39,7 +39,8 @@ class Author(msgspec.Struct, frozen=True, array_like=True):
 class Version(msgspec.Struct, frozen=True, array_like=True):
     """One immutable content of a file node. Its ``id`` is the id of the permit (or copy) that brought it.
 
-    ``checksum`` is S3's own SHA-256 string (domain/checksums.py); ``mtime_ns`` the file's, Unix ns.
+    ``checksum`` is S3's own SHA-256 string (domain/checksums.py); ``mtime_ns`` the file's, Unix ns. ``symlink``: the
+    file is a symbolic link, its bytes are the target (UTF-8, names parted by "/"); such a one is never executable.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
     mtime_ns: int
     executable: bool
     author: Author
+    symlink: bool = False
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):

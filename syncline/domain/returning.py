@@ -171,4 +171,5 @@ def copy_of(version: Version, now: Node, new_version: NewVersionId) -> CopyVersi
         checksum=version.checksum,
         mtime_ns=version.mtime_ns,
         executable=version.executable,
+        symlink=version.symlink,
     )

@@ -31,7 +31,12 @@ def place_unseen(node: Node, base_seq: int, asker: Author) -> bool:
 
 
 def same_bytes(one: Version | None, other: Version) -> bool:
-    return one is not None and (one.size_bytes, one.checksum) == (other.size_bytes, other.checksum)
+    """The same bytes in the same kind of file: a symbolic link is none that holds its target as text."""
+    return one is not None and (one.size_bytes, one.checksum, one.symlink) == (
+        other.size_bytes,
+        other.checksum,
+        other.symlink,
+    )
 
 
 def same_content(one: Version | None, other: Version) -> bool:

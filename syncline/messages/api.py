@@ -286,7 +286,8 @@ class Intent(Struct, kw_only=True):
     """A version that a device is about to upload.
 
     For an existing file: ``node`` and ``base_version`` (the version id it was edited from). For a new file: ``parent``
-    and ``name``; the gateway answers the id it will get. ``counter`` is the device's own, ever growing.
+    and ``name``; the gateway answers the id it will get. ``counter`` is the device's own, ever growing. ``symlink``: a
+    symbolic link, whose bytes are its target (UTF-8, names parted by "/", at most 4,095 bytes).
     """
 
     node: IdOrEmpty = ""
@@ -298,6 +299,7 @@ class Intent(Struct, kw_only=True):
     mtime_ns: Nanoseconds
     executable: bool = False
     counter: Count = 0
+    symlink: bool = False
 
 
 class UploadRequest(Struct, kw_only=True):
@@ -365,6 +367,7 @@ class CopyVersion(Struct, kw_only=True, tag="copy", tag_field="op"):
     checksum: Checksum
     mtime_ns: Nanoseconds
     executable: bool = False
+    symlink: bool = False
 
 
 class MakeFolder(Struct, kw_only=True, tag="folder", tag_field="op"):
@@ -437,7 +440,8 @@ class CommitAnswer(Struct, kw_only=True):
 
 
 class VersionState(Struct, kw_only=True):
-    """One version. ``key``, ``s3_version``, ``offset`` and ``length`` say where its bytes are."""
+    """One version. ``key``, ``s3_version``, ``offset`` and ``length`` say where its bytes are. ``symlink``: a symbolic
+    link, whose bytes are its target."""
 
     id: str
     size_bytes: int
@@ -451,6 +455,7 @@ class VersionState(Struct, kw_only=True):
     s3_version: str
     offset: int
     length: int
+    symlink: bool = False
 
 
 class NodeState(Struct, kw_only=True):
@@ -531,10 +536,10 @@ class Snapshot(Struct, kw_only=True):
 
 
 class Held(Struct, kw_only=True):
-    """One path a client holds. ``checksum`` is "" for a folder."""
+    """One path a client holds. ``checksum`` is "" for a folder; a symbolic link's has ``link:`` before it."""
 
     path: Annotated[str, Meta(max_length=1024)]
-    checksum: Annotated[str, Meta(max_length=50)] = ""
+    checksum: Annotated[str, Meta(max_length=55)] = ""
     size_bytes: Size = 0
 
 

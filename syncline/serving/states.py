@@ -21,6 +21,7 @@ def version_state(version: Version) -> api.VersionState:
         s3_version=version.location.s3_version,
         offset=version.location.offset,
         length=version.location.length,
+        symlink=version.symlink,
     )
 
 

@@ -11,8 +11,8 @@ from syncline.client.api import Api
 from syncline.client.disk import Disk
 from syncline.client.engine import Link
 from syncline.client.scanner import Scanner
-from syncline.client.trees import Local, Skipped
-from syncline.domain.comparing import Entry, root_digest
+from syncline.client.trees import Content, Local, Skipped
+from syncline.domain.comparing import Entry, compared_checksum, root_digest
 from syncline.domain.errors import Refused, Temporary
 from syncline.domain.nodes import Kind
 from syncline.messages.api import MAX_COMPARED_PATHS, CompareRequest, DifferenceState, Held
@@ -73,6 +73,10 @@ def _entries(local: Local) -> list[Entry]:
             continue
         above = paths[entry.parent]
         paths[path] = f"{above}/{entry.name}" if above else entry.name
-        size, checksum = (entry.content.size_bytes, entry.content.checksum) if entry.content else (0, "")
+        size, checksum = _compared(entry.content) if entry.content else (0, "")
         entries.append(Entry(paths[path], entry.kind, size, checksum))
     return entries
+
+
+def _compared(content: Content) -> tuple[int, str]:
+    return content.size_bytes, compared_checksum(content.checksum, symlink=content.symlink)

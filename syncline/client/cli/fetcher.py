@@ -19,7 +19,7 @@ from syncline.client.hashing import content_of
 from syncline.client.progress import Progress, Way
 from syncline.client.tasks import to_the_end
 from syncline.client.transfer import Fetched, Transfers
-from syncline.client.trees import Content, Stat
+from syncline.client.trees import Content, Stat, content_of_version
 from syncline.domain.errors import Refused
 from syncline.messages.api import VersionState
 
@@ -90,7 +90,7 @@ class Fetcher:
         self, version: VersionState, target: Path, temporary: Path, descriptor: int, replaces: Here | None
     ) -> None:
         disk = Disk(target.parent)
-        content = Content(version.size_bytes, version.checksum, version.executable)
+        content = content_of_version(version)
         fetched = Fetched(content, version.key, version.s3_version, version.offset, version.length)
         await self._transfers.receive(fetched, self._s3, partial(disk.write, descriptor))
         install = partial(

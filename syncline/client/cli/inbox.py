@@ -14,6 +14,7 @@ from syncline.client.cli.failures import problem_of
 from syncline.client.cli.fetcher import Fetcher, Here, found_here
 from syncline.client.cli.output import Answer, counted, name_text, size_text
 from syncline.client.cli.remote import children_of, versions_of
+from syncline.client.trees import content_of_version
 from syncline.domain.errors import Refused, SynclineError, Temporary
 from syncline.domain.nodes import Kind
 from syncline.domain.paths import clean_name
@@ -165,7 +166,7 @@ def _path_here(folder: Path, child: NodeState, listing: Listing) -> Path | None:
 
 
 def _same(here: Here, version: VersionState) -> bool:
-    return (here.content.size_bytes, here.content.checksum) == (version.size_bytes, version.checksum)
+    return here.content.same_bytes(content_of_version(version))
 
 
 def _make_folders(folders: Sequence[Path]) -> None:

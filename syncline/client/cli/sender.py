@@ -17,7 +17,7 @@ from syncline.client.index import Index, PendingUpload
 from syncline.client.progress import Progress, Way
 from syncline.client.tasks import each
 from syncline.client.transfer import ContentChanged, ObjectsOverHttp, Source, Transfers, upload_ident
-from syncline.client.trees import Content, Stat
+from syncline.client.trees import Content, Stat, content_of_version
 from syncline.domain.checksums import is_multipart
 from syncline.domain.commits import Status
 from syncline.domain.errors import Refused, SynclineError, Temporary
@@ -166,7 +166,7 @@ class Sender:
             return None
         looked = Looked(order, *found)
         there = order.replaces.version if order.replaces else None
-        if there and (there.size_bytes, there.checksum, there.executable) == _parts(looked.content):
+        if there and content_of_version(there) == looked.content:
             assert order.replaces is not None
             same = m.ResultState(
                 status=Status.UNCHANGED, node=order.replaces.id, seq=order.replaces.seq, version=there.id
@@ -236,6 +236,7 @@ def _intent(looked: Looked, counter: int) -> m.Intent:
         checksum=looked.content.checksum,
         mtime_ns=looked.stat.mtime_ns,
         executable=looked.content.executable,
+        symlink=looked.content.symlink,
         counter=counter,
     )
 
@@ -246,10 +247,6 @@ def _place(looked: Looked) -> tuple[str, str, str, str]:
     if there is None:
         return looked.order.parent, looked.parcel.name, "", ""
     return "", "", there.id, there.version.id if there.version else ""
-
-
-def _parts(content: Content) -> tuple[int, str, bool]:
-    return content.size_bytes, content.checksum, content.executable
 
 
 def _changed(parcel: Parcel) -> Refused:

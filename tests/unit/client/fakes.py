@@ -150,6 +150,7 @@ class FakeService:
             mtime_ns=intent.mtime_ns,
             executable=intent.executable,
             expires_at=START_S + 10**9,
+            symlink=intent.symlink,
         )
         return m.Permitted(node=permit.node, version=permit.id, key=key, permit=seal_permit(permit, KEYS))
 
@@ -311,6 +312,7 @@ def version_state(version: Version) -> m.VersionState:
         s3_version=version.location.s3_version,
         offset=version.location.offset,
         length=version.location.length,
+        symlink=version.symlink,
     )
 
 

@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncline.domain.comparing import Difference, Entry, State, compare, folder_digest, root_digest
+from syncline.domain.comparing import Difference, Entry, State, compare, compared_checksum, folder_digest, root_digest
 from syncline.domain.nodes import Kind
 
 parts = st.sampled_from(["a", "b", "c", "\u00e9", "d.txt"])
@@ -66,6 +66,12 @@ def test_each_path_is_told_as_it_is(here, there):
             assert told[path] == Difference(path, State.DIFFERENT, f"node {path}")
         else:
             assert path not in told
+
+
+def test_a_link_is_not_the_file_that_holds_its_target_as_text():
+    link, text = (Entry("a", Kind.FILE, 3, compared_checksum("abc", symlink=it)) for it in (True, False))
+    assert root_digest([link]) != root_digest([text])
+    assert [d.state for d in compare([link], [text], lambda *_: False)] == [State.DIFFERENT]
 
 
 def test_an_earlier_version_of_the_same_file_is_not_just_different():

@@ -67,6 +67,16 @@ class TestRule1NothingChangedSince:
         assert alice.one(AddVersion(again)).status is Status.APPLIED
         assert world.at("run").version.executable
 
+    def test_a_link_is_not_the_file_that_holds_its_target_as_text(self, world, alice, bob):
+        alice.write("way", "target")
+        node = world.at("way")
+        link = alice.permit("target", node=node.id, base=node.version.id, symlink=True)
+        assert alice.one(AddVersion(link)).status is Status.APPLIED
+        assert world.at("way").version.symlink
+        beside = bob.one(AddVersion(bob.permit("target", name="way")))
+        assert beside.status is Status.CONFLICT
+        assert bob.one(AddVersion(bob.permit("target", name="way", symlink=True))).status is Status.UNCHANGED
+
     def test_editing_the_content_that_is_there_under_another_version_id(self, world, alice, bob):
         alice.write("plan", "one")
         node, first = world.at("plan"), world.at("plan").version.id

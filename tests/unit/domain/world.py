@@ -201,7 +201,7 @@ class Hand:
 
     def permit(
         self, content: str, *, node: str = "", parent: str = LIBRARY, name: str = "", base: str = "",
-        executable: bool = False,
+        executable: bool = False, symlink: bool = False,
     ) -> Permit:  # fmt: skip
         """A permit for a new file, or for ``node`` on the version ``base``."""
         permit_id = self.world.new_id("permit")
@@ -209,6 +209,7 @@ class Hand:
         return Permit(
             permit_id, "grant", LIBRARY, f"{self.device}'s", self.device, self.count(), 0, f"objects/{permit_id}",
             node or self.world.new_id("file"), new, parent, name, base, size_of(content), content, 0, executable, 0,
+            symlink,
         )  # fmt: skip
 
     def copy(
@@ -217,7 +218,7 @@ class Hand:
         content = self.world.content_of(source)
         return CopyVersion(
             self.world.new_id("copy"), source, node or self.world.new_id("file"), not node, parent, name, base,
-            content.size_bytes, content.checksum, 0, content.executable,
+            content.size_bytes, content.checksum, 0, content.executable, content.symlink,
         )  # fmt: skip
 
     def ask(self, *requests: Request, whole: bool = False) -> Outcome:

@@ -57,6 +57,12 @@ def test_old_bytes_are_still_read():
     assert send_letter.decode(golden("send_letter")) == LETTER
 
 
+def test_bytes_from_before_there_were_symbolic_links_are_still_read():
+    assert commit_changes.decode(golden("before_symlinks_commit_changes")) == CHANGES
+    assert msgspec.msgpack.decode(golden("before_symlinks_permit"), type=Permit) == examples.PERMIT
+    assert msgspec.msgpack.decode(golden("before_symlinks_commit"), type=Commit) == examples.COMMIT
+
+
 def test_every_request_survives_the_wire():
     wire = msgspec.msgpack.encode(examples.COMMAND)
     assert msgspec.msgpack.decode(wire, type=Command) == examples.COMMAND
