@@ -105,7 +105,7 @@ class Commands:
     def _folder(self, sent: SendFolder, result: ResultState, nodes: list[BaseNode]) -> None:
         if result.status not in _TOOK_EFFECT:
             return
-        if result.node in self._agreed.nodes:
+        if self._is_here(result.node):
             self.met.append((sent, result.node))
             return
         self.ids[sent.node] = result.node
@@ -148,13 +148,17 @@ class Commands:
             self._summary.conflicts.append(_beside(sent.path, result.name))
         if sent.node and result.node != sent.node:
             forget.append(sent.node)  # what is here is the copy now; the original is fetched
-            if result.node in self._agreed.nodes:
+            if self._is_here(result.node):
                 self.twins.append((sent, result))
                 return
-        elif not sent.node and result.node in self._agreed.nodes:
+        elif not sent.node and self._is_here(result.node):
             self.twins.append((sent, result))
             return
         nodes.append(self.sent_base(sent, result))
+
+    def _is_here(self, node: str) -> bool:
+        known = self._agreed.nodes.get(node)
+        return known is not None and known.materialised
 
     def sent_base(self, sent: SendFile, result: ResultState) -> BaseNode:
         """What is agreed on with a file that was sent, at the place it has now, wherever it was when planned."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import stat as modes
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from syncline.client.hashing import content_of
+from syncline.client.ignoring import is_litter
 from syncline.client.renaming import exchange, rename_new
 from syncline.client.trees import Content, Stat
 from syncline.domain.errors import Broken, Refused, SynclineError
@@ -268,8 +270,21 @@ class Disk:
                 rename_new(trashed, source)
                 raise Changed(f"{path}: edited just now")
 
+    def discard_file(self, path: str, is_expected: Callable[[Path], Stat]) -> None:
+        """Remove a file whose content the library keeps. Raises ``Changed`` unless it is what it is taken for."""
+        with disk_errors(path):
+            source = self.at(path)
+            before = is_expected(source)
+            out_of_the_way = self._temporary / secrets.token_hex(8)
+            rename_new(source, out_of_the_way)
+            if not unmoved(stat_of(os.lstat(out_of_the_way)), before):
+                rename_new(out_of_the_way, source)
+                raise Changed(f"{path}: edited just now")
+            out_of_the_way.unlink()
+
     def remove_folder(self, path: str) -> bool:
-        """Remove a folder; False when it holds files or folders. Links and the like go to the trash with it."""
+        """Remove a folder; False when it holds files or folders that someone may miss. Links and the like, and the
+        usual litter, go to the trash with it."""
         with disk_errors(path):
             source = self.at(path)
             try:
@@ -280,7 +295,7 @@ class Disk:
                 if _name(error) not in ("ENOTEMPTY", "EEXIST"):
                     raise
                 with os.scandir(source) as found:
-                    if any(e.is_file(follow_symlinks=False) or e.is_dir(follow_symlinks=False) for e in found):
+                    if any(map(_is_missed, found)):
                         return False
                 self._to_trash(source, path)
             return True
@@ -335,6 +350,11 @@ def _set_mtime(descriptor: int, mtime_ns: int) -> None:
 
 def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "")
+
+
+def _is_missed(entry: os.DirEntry[str]) -> bool:
+    is_file = entry.is_file(follow_symlinks=False)
+    return (is_file and not is_litter(entry.name)) or entry.is_dir(follow_symlinks=False)
 
 
 def _is_folder(path: Path) -> bool:

@@ -167,17 +167,20 @@ class Executor:
 
     async def _remove(self, step: RemoveHere, path: str) -> None:
         state = self._agreed.nodes[step.node]
-        gone = True
         if step.folder:
             # A folder that still holds something is no longer the library's, and will be sent as a new one.
-            gone = await asyncio.to_thread(self._disk.remove_folder, path)
-            self._summary.removed_here += gone
+            removed = int(await asyncio.to_thread(self._disk.remove_folder, path))
         else:
             check = self._disk.expecting((state.stat,), state.content)
-            await asyncio.to_thread(self._disk.trash_file, path, check)
-            self._summary.removed_here += 1
+            discard = self._disk.discard_file if step.apart else self._disk.trash_file
+            await asyncio.to_thread(discard, path, check)
+            removed = 1
+        if step.apart:
+            self._summary.put_apart += removed
+        else:
+            self._summary.removed_here += removed
         told = filelog.of_removed(step.node, path, self._agreed.heard.of(step.node))
-        self._agreed.agree([], forget=[step.node], log=[told] if gone else [])
+        self._agreed.agree([], forget=[step.node], log=[told] if removed else [])
 
 
 def _moved_stat(agreed: Stat | None, before: Stat | None, after: Stat) -> Stat | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from syncline.client.matching import ASIDE_PREFIX, Matched
 from syncline.client.operations import Blocked, Fetch, LocalStep, MakeHere, MoveHere, RemoveHere
@@ -27,12 +27,14 @@ class LocalSteps:
         makes: Iterable[RemoteNode],
         moves: Mapping[str, Slot],
         removes: Iterable[str],
+        apart: Set[str] = frozenset(),
     ) -> None:
         self.ordered: list[LocalStep] = []
         self._matched = matched
         self._makes = {node.node: node for node in makes}
         self._moves = dict(moves)
         self._removes = set(removes)
+        self._apart = apart
         self._folders = {root}
         self._where: dict[str, Slot] = {}
         self._holder: dict[Slot, str] = {}
@@ -49,19 +51,20 @@ class LocalSteps:
             self._put(node, (identity(entry.parent) if entry.parent else root, name))
             if entry.kind is Kind.FOLDER:
                 self._folders.add(node)
-        for path in {*local.unsure, *(skipped.path for skipped in local.skipped)} - local.entries.keys():
+        other = {*local.unsure, *local.ignored, *(skipped.path for skipped in local.skipped)}
+        for path in other - local.entries.keys():
             parent, _, name = path.rpartition("/")
             slot = (identity(parent) if parent else root, name)
             if slot not in self._holder:
                 self._holder[slot] = f"path:{path}"
-                # What is merely skipped (a socket, a link) does not hold its folder here; what is unsure does.
+                # What is skipped (a socket, a link) or ignored does not hold its folder here; what is unsure does.
                 self._held[slot[0]] += path in local.unsure
 
     def order(self) -> None:
         """Fill ``ordered``."""
         for node in sorted(self._removes):
             if self._matched.base[node].kind is Kind.FILE:
-                self.ordered.append(RemoveHere(node, folder=False))
+                self.ordered.append(RemoveHere(node, folder=False, apart=node in self._apart))
                 self._removes.discard(node)
                 self._take(node)
         turned_aside: set[str] = set()
@@ -120,7 +123,7 @@ class LocalSteps:
     def _remove(self) -> bool:
         done = [node for node in self._removes if not self._held[node]]
         for node in sorted(done):
-            self.ordered.append(RemoveHere(node, folder=True))
+            self.ordered.append(RemoveHere(node, folder=True, apart=node in self._apart))
             self._take(node)
             self._folders.discard(node)
             self._removes.discard(node)

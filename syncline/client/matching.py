@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,8 +17,9 @@ ASIDE_PREFIX = ".syncline-moving-"
 
 @dataclass
 class Matched:
-    """``base`` is the given one, but folders that the library replaced by a stand-in have its id, and local folders
-    that the library happens to have at the same place are in it. ``gone`` are nodes missing on the disk for sure;
+    """``base`` is the given one without what is not held here, but folders that the library replaced by a stand-in
+    have its id, and local folders that the library happens to have at the same place are in it. ``gone`` are nodes
+    missing on the disk for sure;
     ``unsure`` nodes whose local state is unknown in this pass. ``fresh`` are entries without a node, parents first.
     """
 
@@ -37,8 +38,10 @@ class Matched:
             self.aside.add(node)
 
 
-def match(base: Base, local: Local, remote: Remote) -> Matched:
-    """Pair local entries with nodes."""
+def match(base: Base, local: Local, remote: Remote, apart: Set[str] = frozenset()) -> Matched:
+    """Pair local entries with nodes. ``apart``: nodes that are not to be on this disk; what is missing of them, and
+    what is ignored here, was not removed by anybody."""
+    base = Base(base.root, {node.node: node for node in base.nodes.values() if node.materialised})
     matched = Matched(dict(base.nodes))
     below = _children(base.nodes.values())
     inside = _inside(local)
@@ -50,17 +53,21 @@ def match(base: Base, local: Local, remote: Remote) -> Matched:
     )
     _descend(matched, base.root, "", known, local)
     _pair_aside(matched, known, local)
-    _pair_moved_folders(matched, known, local)
-    missing = [n for n in base.nodes.values() if n.materialised and n.node not in matched.entries]
-    matched.unsure = _unsure(base, missing, local)
+    _pair_moved_folders(matched, known, local, apart)
+    missing = [n for n in base.nodes.values() if n.node not in matched.entries]
+    for node in _at_or_below(base, missing, local.ignored) | {n.node for n in missing if n.node in apart}:
+        del matched.base[node]
+    missing = [n for n in missing if n.node in matched.base]
+    matched.unsure = _at_or_below(base, missing, local.unsure)
     lost = [n for n in missing if n.kind is Kind.FILE and n.content and n.node not in matched.unsure]
     _pair_files_that_took_names(matched, lost, local)
     _pair_moved_files(matched, [n for n in lost if n.node not in matched.entries], local)
     matched.gone = {n.node for n in missing} - matched.entries.keys() - matched.unsure
     _drop_broken(matched, base)
-    _pair_folders_made_on_both_sides(matched, local, remote)
+    _pair_folders_made_on_both_sides(matched, local, remote, apart)
     matched.fresh = [e for _, e in sorted(local.entries.items()) if e.path not in matched.nodes]
-    matched.fresh = [e for e in matched.fresh if not e.local_name.startswith(ASIDE_PREFIX)]
+    hollow = _hollow(matched, local, remote)
+    matched.fresh = [e for e in matched.fresh if e.path not in hollow and not e.local_name.startswith(ASIDE_PREFIX)]
     return matched
 
 
@@ -120,7 +127,7 @@ def _descend(matched: Matched, folder: str, path: str, known: _Known, local: Loc
         folder, path = todo.pop()
         for child in known.below.get(folder, ()):
             entry = local.entries.get(f"{path}/{child.local_name}" if path else child.local_name)
-            if not child.materialised or child.node in matched.entries or entry is None:
+            if child.node in matched.entries or entry is None:
                 continue
             if entry.kind is child.kind and entry.path not in matched.nodes and not known.have_parted(child, entry):
                 matched.pair(child.node, entry)
@@ -138,18 +145,18 @@ def _pair_aside(matched: Matched, known: _Known, local: Local) -> None:
         _descend(matched, node, entry.path, known, local)
 
 
-def _pair_moved_folders(matched: Matched, known: _Known, local: Local) -> None:
+def _pair_moved_folders(matched: Matched, known: _Known, local: Local, apart: Set[str]) -> None:
     """A folder with the inode of a missing one is that one, if what it holds does not speak against it."""
     again = True
     while again:
         again = False
         for node in matched.base.values():
-            if node.kind is not Kind.FOLDER or not node.materialised or node.node in matched.entries:
+            if node.kind is not Kind.FOLDER or node.node in matched.entries or node.node in apart:
                 continue
             entry = known.folders.get(node.stat.inode) if node.stat else None
             if entry is None or entry.path in matched.nodes:
                 continue
-            names = {child.local_name for child in known.below.get(node.node, ()) if child.materialised}
+            names = {child.local_name for child in known.below.get(node.node, ())}
             # Inodes are used again: a new folder may have the number of one just removed.
             if names and names.isdisjoint(known.inside.get(entry.path, {})):
                 continue
@@ -232,13 +239,13 @@ def _pair_moved_files(matched: Matched, lost: Iterable[BaseNode], local: Local) 
             matched.pair(nodes[0].node, entries[0])
 
 
-def _pair_folders_made_on_both_sides(matched: Matched, local: Local, remote: Remote) -> None:
+def _pair_folders_made_on_both_sides(matched: Matched, local: Local, remote: Remote, apart: Set[str]) -> None:
     """A local folder without a live node takes the node of the library's folder at its place, if that is new here.
 
     So two devices that made the same folder agree, and a folder the library removed but had to give back (a
     stand-in, docs/sync.md) is the folder that is still here.
     """
-    there = {(n.parent, n.name): n for n in remote.nodes.values() if n.kind is Kind.FOLDER}
+    there = {(n.parent, n.name): n for n in remote.nodes.values() if n.kind is Kind.FOLDER and n.node not in apart}
     replaced: dict[str, str] = {}
     for _, entry in sorted(local.entries.items(), key=lambda item: item[0].split("/")):
         known = matched.nodes.get(entry.path, "")
@@ -288,17 +295,37 @@ def _agreed(remote: RemoteNode, entry: LocalEntry) -> BaseNode:
     )
 
 
-def _unsure(base: Base, missing: Iterable[BaseNode], local: Local) -> set[str]:
-    """The missing nodes at or below a path that could not be looked at."""
-    if not local.unsure:
+def _at_or_below(base: Base, missing: Iterable[BaseNode], places: Set[str]) -> set[str]:
+    """The missing nodes that were at or below one of these paths."""
+    if not places:
         return set()
     paths = base_paths(base)
     found = set()
     for node in missing:
         names = paths.get(node.node, "").split("/")
-        if any("/".join(names[:depth]) in local.unsure for depth in range(len(names) + 1)):
+        if any("/".join(names[:depth]) in places for depth in range(len(names) + 1)):
             found.add(node.node)
     return found
+
+
+def _hollow(matched: Matched, local: Local, remote: Remote) -> set[str]:
+    """New folders that hold something, but only what is ignored: the library is not told of them. So a folder that
+    was removed there, and stays here for what is ignored in it, does not come back. One that is in the way of
+    something else is told of all the same, and given another name."""
+    if not local.ignored:
+        return set()
+    holding = {path.rpartition("/")[0] for path in local.ignored}
+    solid = {e.parent for e in local.entries.values() if e.kind is Kind.FILE or e.path in matched.nodes}
+    taken = {(n.parent, n.name) for n in remote.nodes.values()}
+    hollow: set[str] = set()
+    for entry in sorted(matched.fresh, key=lambda entry: entry.path, reverse=True):
+        parent = matched.nodes.get(entry.parent, "") if entry.parent else remote.root
+        if entry.path in holding and entry.path not in solid and (parent, entry.name) not in taken:
+            hollow.add(entry.path)
+            holding.add(entry.parent)
+        else:
+            solid.add(entry.parent)
+    return hollow
 
 
 def _drop_broken(matched: Matched, base: Base) -> None:

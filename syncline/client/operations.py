@@ -100,10 +100,12 @@ class MoveHere(msgspec.Struct, frozen=True, tag="move-here"):
 
 
 class RemoveHere(msgspec.Struct, frozen=True, tag="remove-here"):
-    """Put a node that the library no longer has into the trash, if it still is as ``base`` says."""
+    """Put a node that the library no longer has into the trash, if it still is as ``base`` says. ``apart``: the
+    library has it still, it is only not to be on this disk; then it needs no trash."""
 
     node: str
     folder: bool
+    apart: bool = False
 
 
 class Fetch(msgspec.Struct, frozen=True, tag="fetch"):

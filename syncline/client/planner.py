@@ -8,7 +8,7 @@ for what this client had, as the library still has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -33,12 +33,21 @@ HELD_REMOVALS_MIN = 50
 """More removals than this, and more than half of all files, wait for a person's word."""
 
 
-def plan(base: Base, local: Local, remote: Remote, *, new_id: Callable[[], str], allow_removals: bool = False) -> Plan:
-    """The operations that bring the trees together, ordered. ``new_id`` gives ids for new folders.
+def plan(
+    base: Base,
+    local: Local,
+    remote: Remote,
+    *,
+    new_id: Callable[[], str],
+    allow_removals: bool = False,
+    apart: Set[str] = frozenset(),
+) -> Plan:
+    """The operations that bring the trees together, ordered. ``new_id`` gives ids for new folders; ``apart`` are nodes
+    of the library that are not to be on this disk (apart.py).
 
     Carried out, followed by a look at both sides and planned again, this ends with an empty plan.
     """
-    return _Planner(base, local, remote, match(base, local, remote), new_id, allow_removals).plan()
+    return _Planner(base, local, remote, match(base, local, remote, apart), new_id, allow_removals, apart).plan()
 
 
 @dataclass
@@ -49,6 +58,7 @@ class _Planner:
     matched: Matched
     new_id: Callable[[], str]
     allow_removals: bool
+    apart: Set[str]
     ids: dict[str, str] = field(default_factory=dict)
     there: dict[Slot, RemoteNode] = field(default_factory=dict)
     known_bytes: dict[BytesKey, str] = field(default_factory=dict)
@@ -89,6 +99,7 @@ class _Planner:
             makes=self.makes,
             moves=self.moves_in,
             removes=self.removes_here,
+            apart=self.apart,
         )
         steps.order()
         fetches, blocked = steps.place_fetches(self.fetches)
@@ -125,10 +136,24 @@ class _Planner:
                 self.noted.append(Forget(base.node))
         elif remote is None:
             self._removed_there(base, entry)
+        elif base.node in self.apart and base.node not in self.matched.aside:
+            self._put_apart(base, entry, remote)
         else:
             self._place(base, entry, remote)
             if base.kind is Kind.FILE:
                 self._content(base, entry, remote)
+
+    def _put_apart(self, base: BaseNode, entry: LocalEntry, remote: RemoteNode) -> None:
+        """What is not to be on this disk leaves it, once the library has what was changed here."""
+        moved_here = (self._parent_id(entry), entry.name) != (base.parent, base.name)
+        if moved_here and (base.parent, base.name) == (remote.parent, remote.name):
+            self._place(base, entry, remote)
+        elif not self._follow(base, entry):
+            return
+        elif entry.content != base.content:
+            self._send(entry, node=base.node, base_version=base.version)
+        else:
+            self.removes_here.add(base.node)
 
     def _removed_there(self, base: BaseNode, entry: LocalEntry) -> None:
         if not self._follow(base, entry):
@@ -206,7 +231,7 @@ class _Planner:
         take the two for one, but here they are two."""
         holder = self.there.get((parent, entry.name))
         name, n = entry.name, 1
-        if holder and holder.kind is Kind.FOLDER and self._stays(holder.node):
+        if holder and holder.kind is Kind.FOLDER and (self._stays(holder.node) or holder.node in self.apart):
             while (parent, name) in self.there or (n > 1 and f"{entry.path} ({n})" in self.local.entries):
                 n += 1
                 name = f"{entry.name} ({n})"
@@ -228,7 +253,7 @@ class _Planner:
     def _fresh_there(self, kept: set[str]) -> None:
         for node in self.remote.nodes.values():
             held = node.node in self.matched.base and node.node not in kept
-            if held or node.node in self.adopted or node.node in self.matched.unsure:
+            if held or node.node in self.adopted or node.node in self.matched.unsure or node.node in self.apart:
                 continue
             if node.kind is Kind.FOLDER:
                 self.makes.append(node)
@@ -252,7 +277,11 @@ class _Planner:
                     agreed = _agreed(remote, entry)
             if stored is None or msgspec.structs.replace(stored, seq=agreed.seq) != agreed:
                 self.noted.append(Agree(agreed))
-        for node in self.given.nodes.keys() - self.matched.base.keys():
+        not_here = {node.node: _not_here(node) for node in self.remote.nodes.values() if node.node in self.apart}
+        for node, known in not_here.items():
+            if node not in self.matched.base and self.given.nodes.get(node) != known:
+                self.noted.append(Agree(known))
+        for node in self.given.nodes.keys() - self.matched.base.keys() - not_here.keys():
             if node not in self.adopted:
                 self.noted.append(Forget(node))
 
@@ -294,6 +323,21 @@ class _Planner:
     def _many(self, files: int) -> bool:
         held = sum(1 for n in self.given.nodes.values() if n.kind is Kind.FILE and n.materialised)
         return files > HELD_REMOVALS_MIN and files * 2 > held
+
+
+def _not_here(remote: RemoteNode) -> BaseNode:
+    """What is known of a node that is not to be on this disk."""
+    return BaseNode(
+        node=remote.node,
+        parent=remote.parent,
+        name=remote.name,
+        local_name=remote.name,
+        kind=remote.kind,
+        seq=remote.seq,
+        version=remote.version,
+        content=remote.content,
+        materialised=False,
+    )
 
 
 def _agreed(remote: RemoteNode, entry: LocalEntry) -> BaseNode:

@@ -13,7 +13,7 @@ class Summary:
 
     ``conflicts`` are the paths of conflict copies made in this pass, ``refused`` (path, reason, detail) what the
     service or the disk did not take; those are tried again in the next pass. ``later`` are files that were still
-    changing. ``complete``: nothing was left to do.
+    changing. ``put_apart`` counts what left this disk since it is not to be here. ``complete``: nothing was left to do.
     """
 
     library: str
@@ -26,6 +26,7 @@ class Summary:
     moved: int = 0
     removed_here: int = 0
     removed_there: int = 0
+    put_apart: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
     rounds: int = 0
@@ -45,4 +46,5 @@ class Summary:
             + self.moved
             + self.removed_here
             + self.removed_there
+            + self.put_apart
         )

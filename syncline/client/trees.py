@@ -132,8 +132,10 @@ class Remote:
 @dataclass(frozen=True)
 class Local:
     """What a scan found. ``unsure``: paths whose content could not be told in this pass (still changing, unreadable);
-    they, and everything below them, are neither changed nor read as removed."""
+    they, and everything below them, are neither changed nor read as removed. ``ignored``: paths that are there, but
+    are none of the library's business (ignoring.py)."""
 
     entries: Mapping[str, LocalEntry]
     skipped: tuple[Skipped, ...] = ()
     unsure: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()

@@ -18,6 +18,7 @@ def pass_text(summary: Summary) -> str:
         _count(summary.moved, "moved {}", "thing"),
         _count(summary.removed_there, "removed {} from the library", "thing"),
         _count(summary.removed_here, "removed {} here (to the trash)", "thing"),
+        _count(summary.put_apart, "took {} off this disk (deselected)", "thing"),
     ]
     done = ", ".join(part for part in did if part) or "nothing to do"
     return f"{done}; {'not all done' if pass_complaints(summary) else 'in sync'}"

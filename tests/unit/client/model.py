@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
+from syncline.client.apart import apart
+from syncline.client.ignoring import Ignores
 from syncline.client.matching import ASIDE_PREFIX
 from syncline.client.operations import (
     Agree,
@@ -112,6 +114,8 @@ class ModelClient:
     destroyed: set[bytes] = field(default_factory=set)
     removed_unseen: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    ignores: Ignores = field(default_factory=Ignores)
+    deselected: set[str] = field(default_factory=set)
 
     # -- the person
 
@@ -161,12 +165,23 @@ class ModelClient:
     def files(self) -> dict[str, bytes]:
         return {path: thing.body for path, thing in self.disk.items() if thing.body is not None}
 
+    def local_files(self) -> dict[str, bytes]:
+        """The files that are not ignored."""
+        heeded = self.local().entries
+        return {path: body for path, body in self.files().items() if path in heeded}
+
     # -- the client
 
     def local(self) -> Local:
-        entries = {}
-        for path, thing in self.disk.items():
+        entries: dict[str, LocalEntry] = {}
+        ignored: set[str] = set()
+        for path, thing in sorted(self.disk.items()):
             parent, _, name = path.rpartition("/")
+            if parent and parent not in entries:
+                continue
+            if self.ignores.match(path, folder=thing.body is None):
+                ignored.add(path)
+                continue
             entries[path] = LocalEntry(
                 path,
                 parent,
@@ -176,7 +191,7 @@ class ModelClient:
                 _stat(thing),
                 _content(thing),
             )
-        return Local(entries)
+        return Local(entries, ignored=frozenset(ignored))
 
     def step(self, chance: Random | None = None) -> Plan:
         """One round. The plan is made of what both sides are now, and carried out: as it is, or (``chance``) what can
@@ -184,7 +199,12 @@ class ModelClient:
         remote = self.service.remote()
         self.seen |= remote.nodes.keys()
         planned = plan(
-            Base(LIBRARY, dict(self.base)), self.local(), remote, new_id=self.service.new_id, allow_removals=True
+            Base(LIBRARY, dict(self.base)),
+            self.local(),
+            remote,
+            new_id=self.service.new_id,
+            allow_removals=True,
+            apart=apart(remote, self.ignores, self.deselected),
         )
         self._perform(planned if chance is None else _some_of(planned, chance), remote)
         return planned

@@ -196,8 +196,13 @@ CASES = {
         ["Agree f", "MoveHere f"],
     ),
     "moved to the same place": ([base_node("f")], [entry("g", inode=1)], [remote_node("f", name="g")], ["Agree f"]),
-    "unmaterialised is not removed": ([base_node("f", materialised=False)], [], [remote_node("f")], []),
-    "unmaterialised and removed there": ([base_node("f", materialised=False)], [], [], ["Forget f"]),
+    "not held here, and now to be": (
+        [base_node("f", materialised=False)],
+        [],
+        [remote_node("f")],
+        ["Forget f", "Fetch f"],
+    ),
+    "not held here, and removed there": ([base_node("f", materialised=False)], [], [], ["Forget f"]),
     "a new folder with a file": (
         [],
         [entry("d", folder=True), entry("d/f", inode=2)],
