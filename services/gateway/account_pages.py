@@ -14,6 +14,7 @@ from services.gateway.new_addresses import NewAddresses
 from services.gateway.new_passwords import NewPasswords
 from services.gateway.pages import NAME, NEW_PASSWORD, PASSWORD, form_page, page, read_form, refusal_page
 from services.gateway.proving import Proving
+from services.gateway.wording import Words, words_for
 from syncline.domain.errors import Refused
 from syncline.messages import api as m
 from syncline.serving.routes import Call, Nothing
@@ -46,46 +47,49 @@ class AccountPages:
     # -- a new password -----------------------------------------------------------------------------------------
 
     async def reset_page(self, call: Call, _body: Nothing) -> web.Response:
-        return await _shown(lambda: self._reset_form(call))
+        return await _shown(call, lambda: self._reset_form(call))
 
     async def reset(self, call: Call, _body: Nothing) -> web.Response:
         async def work() -> web.Response:
             body = _filled({"token": call.text("token"), **await read_form(call.request)}, m.NewPassword)
             account = await self._new_passwords.set_by_link(call, body.token, body.password)
-            text = f"Sign in as {account.email} with the new password. Every device was signed out."
-            return page("Your password is set", text)
+            words = words_for(call.request)
+            return page(words, words.say("reset-done-title"), words.say("reset-done-text", email=account.email))
 
-        return await _shown(work, lambda wrong: self._reset_form(call, wrong))
+        return await _shown(call, work, lambda wrong: self._reset_form(call, wrong))
 
     async def _reset_form(self, call: Call, wrong: str = "") -> web.Response:
         account = await self._new_passwords.account_of(call.text("token"))
-        text = f"It will be the password of {account.email}. Every device is signed out."
-        return form_page("Set a new password", text, fields=[NEW_PASSWORD], button="Set the password", wrong=wrong)
+        words = words_for(call.request)
+        text = words.say("reset-text", email=account.email)
+        return form_page(
+            words, words.say("reset-title"), text, fields=[NEW_PASSWORD], button=words.say("reset-button"), wrong=wrong
+        )
 
     # -- a new address ------------------------------------------------------------------------------------------
 
     async def address_page(self, call: Call, _body: Nothing) -> web.Response:
         async def work() -> web.Response:
             change, _ = await self._new_addresses.by_link(call.text("token"))
-            text = f"Your account shall have the address {change.new} instead of {change.old}."
-            return page("Change your address?", text, button="Yes, change it")
+            words = words_for(call.request)
+            text = words.say("address-text", old=change.old, new=change.new)
+            return page(words, words.say("address-title"), text, button=words.say("address-button"))
 
-        return await _shown(work)
+        return await _shown(call, work)
 
     async def address(self, call: Call, _body: Nothing) -> web.Response:
         async def work() -> web.Response:
             await read_form(call.request)
-            done = await self._new_addresses.confirm_by_link(call.text("token"))
-            if done:
-                return page("Your address is changed", "Sign in with the new one from now on.")
-            return page("Thank you", "The address changes when the link in the other letter is opened as well.")
+            what = "done" if await self._new_addresses.confirm_by_link(call.text("token")) else "half"
+            words = words_for(call.request)
+            return page(words, words.say(f"address-{what}-title"), words.say(f"address-{what}-text"))
 
-        return await _shown(work)
+        return await _shown(call, work)
 
     # -- an invitation ------------------------------------------------------------------------------------------
 
     async def invitation_page(self, call: Call, _body: Nothing) -> web.Response:
-        return await _shown(lambda: self._invitation_form(call))
+        return await _shown(call, lambda: self._invitation_form(call))
 
     async def invitation(self, call: Call, _body: Nothing) -> web.Response:
         async def work() -> web.Response:
@@ -97,10 +101,12 @@ class AccountPages:
                 await self._accounts.register(call, body)
             else:
                 await self._join(call, invitation, form.get("password", ""))
-            text = f"Sign in as {invitation.email}: {await self._library(invitation)} is there."
-            return page("Welcome", text)
+            words = words_for(call.request)
+            what = await self._library(words, invitation)
+            text = words.say("invitation-done-text", email=invitation.email, what=what)
+            return page(words, words.say("invitation-done-title"), text)
 
-        return await _shown(work, lambda wrong: self._invitation_form(call, wrong))
+        return await _shown(call, work, lambda wrong: self._invitation_form(call, wrong))
 
     async def _join(self, call: Call, invitation: InvitationRecord, password: str) -> None:
         """The link proves to read the address, the password to own the account: whoever registered with an address
@@ -114,32 +120,38 @@ class AccountPages:
     async def _invitation_form(self, call: Call, wrong: str = "") -> web.Response:
         invitation = await self._inviting.by_link(call.text("token"))
         inviter = await self._directory.account(invitation.inviter)
-        who = inviter.name if inviter is not None else "Somebody"
-        text = f"{who} invites {invitation.email} to {await self._library(invitation)}."
+        words = words_for(call.request)
+        who = (inviter.name if inviter is not None else "") or words.say("somebody")
+        title, what = words.say("invitation-title"), await self._library(words, invitation)
+        text = words.say("invitation-text", who=who, email=invitation.email, what=what)
         if await self._directory.account_by_email(invitation.email) is None:
-            return form_page("You are invited", text, fields=[NAME, NEW_PASSWORD], button="Register", wrong=wrong)
-        there_is = "You have an account with this address already."
-        return form_page("You are invited", text, there_is, fields=[PASSWORD], button="Accept", wrong=wrong)
+            register = words.say("invitation-register")
+            return form_page(words, title, text, fields=[NAME, NEW_PASSWORD], button=register, wrong=wrong)
+        known, accept = words.say("invitation-known"), words.say("invitation-accept")
+        return form_page(words, title, text, known, fields=[PASSWORD], button=accept, wrong=wrong)
 
-    async def _library(self, invitation: InvitationRecord) -> str:
+    async def _library(self, words: Words, invitation: InvitationRecord) -> str:
         record = await self._directory.library(invitation.library) if invitation.library else None
-        return f"“{record.name}”" if record is not None else "Syncline"
+        return words.named(record.name) if record is not None else "Syncline"
 
 
 async def _shown(
-    work: Callable[[], Awaitable[web.Response]], again: Callable[[str], Awaitable[web.Response]] | None = None
+    call: Call,
+    work: Callable[[], Awaitable[web.Response]],
+    again: Callable[[str], Awaitable[web.Response]] | None = None,
 ) -> web.Response:
     """A page in any case: the form again for what can be mended, or why the link does not work."""
+    words = words_for(call.request)
     try:
         return await work()
     except Refused as error:
         if again is None or error.kind not in _AGAIN:
-            return refusal_page(error)
+            return refusal_page(words, error)
         wrong = error
     try:
-        form = await again(wrong.detail)
+        form = await again(words.problem(wrong))
     except Refused as error:
-        return refusal_page(error)
+        return refusal_page(words, error)
     form.set_status(wrong.status)
     if "retry_after_s" in wrong.facts:
         form.headers["Retry-After"] = str(wrong.facts["retry_after_s"])

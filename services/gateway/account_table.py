@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.gateway.pages import LINK_QUERY
 from syncline.messages import api as m
-from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Query, Route
+from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Route
 
 LIBRARY = "/v1/libraries/{library}"
 PAGE = ((200, "An HTML page."),)
-TOKEN = Query("token", "The token of the link in the mail.", required=True)
 LINK = ("bad-link", "link-expired")
 GOVERNS = ("no-such-library", "not-allowed")
 IN_GROUP = ("no-such-group",)
@@ -207,7 +207,7 @@ def _page(method: str, path: str, summary: str, *problems: str) -> Route[Nothing
         Nothing,
         problems=(*LINK, *problems),
         also=PAGE,
-        query=(TOKEN,),
+        query=LINK_QUERY,
         signed_in=False,
     )
 

@@ -8,7 +8,8 @@ import msgspec
 from aiohttp import web
 
 from services.gateway.files import Files, live_node
-from services.gateway.pages import page
+from services.gateway.pages import page, refusal_page
+from services.gateway.wording import ENGLISH, Words, words_for
 from syncline.domain.capabilities import (
     Capability,
     FileCapability,
@@ -55,24 +56,25 @@ class Links:
 
     async def unsubscribe_page(self, call: Call, _body: Nothing) -> web.Response:
         """Only asks: mail scanners follow every link, and must not end anything."""
+        words = words_for(call.request)
         try:
             capability = self._unsubscribe(call.text("token"))
-            name = await self._library_name(capability.library)
         except Refused as error:
-            return _refusal(error)
-        text = f"You get mail when something changes in “{name}”."
-        return page("No more mail?", text, button="Stop this mail")
+            return refusal_page(words, error)
+        text = words.say("unsubscribe-text", library=await self._named(words, capability.library))
+        return page(words, words.say("unsubscribe-title"), text, button=words.say("unsubscribe-button"))
 
     async def unsubscribe(self, call: Call, _body: Nothing) -> web.Response:
         await read_bytes(call.request, bytes_max=FORM_BYTES_MAX)
+        words = words_for(call.request)
         try:
             capability = self._unsubscribe(call.text("token"))
         except Refused as error:
-            return _refusal(error)
+            return refusal_page(words, error)
         await self._follows.drop_all(capability.account, capability.library)
         await self._leave(capability)
-        name = await self._library_name(capability.library)
-        return page("No more mail", f"You get no more mail about “{name}”. Follow it again to change that.")
+        text = words.say("unsubscribed-text", library=await self._named(words, capability.library))
+        return page(words, words.say("unsubscribed-title"), text)
 
     async def file(self, call: Call, _body: Nothing) -> web.Response:
         try:
@@ -89,14 +91,14 @@ class Links:
                 raise no_such_library()
             return await self._files.redirect(node)
         except Refused as error:
-            return _refusal(error)
+            return refusal_page(words_for(call.request), error)
 
     async def problem(self, call: Call, _body: Nothing) -> web.Response:
         slug = call.request.match_info["slug"]
         kind = PROBLEMS.get(slug)
         if kind is None:
             raise Refused("not-found", "There is no problem of this name.", status=404)
-        return page(kind.title, kind.meaning, f"HTTP status {kind.status}, type {slug}.")
+        return page(ENGLISH, kind.title, kind.meaning, f"HTTP status {kind.status}, type {slug}.")
 
     async def _outside(self, capability: FileCapability) -> bool:
         """Whether the link was sent to an outside follower, and the library lets such links open files."""
@@ -125,13 +127,9 @@ class Links:
             raise _bad_link()
         return capability
 
-    async def _library_name(self, library: str) -> str:
+    async def _named(self, words: Words, library: str) -> str:
         record = await self._directory.library(library)
-        return record.name if record else "a library that is gone"
-
-
-def _refusal(error: Refused) -> web.Response:
-    return page("This link does not work", error.detail, status=error.status)
+        return words.named(record.name if record else None)
 
 
 def _bad_link() -> Refused:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.gateway.pages import LINK_QUERY
 from syncline.messages import api as m
-from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Query, Route
+from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Route
 
 FOLLOWERS = "/v1/libraries/{library}/followers"
 HOOKS = "/v1/libraries/{library}/webhooks"
 MY_MAIL = "/v1/me/mail"
 WRITES = ("no-such-library", "not-allowed")
-TOKEN = Query("token", "The token of the link in the mail.", required=True)
 
 MAIL_SETTINGS = Route("GET", MY_MAIL, "How often and of what the asker wants mail.", Nothing, m.MailSettings)
 PREFER = Route(
@@ -104,7 +104,7 @@ CONFIRM_PAGE = Route(
     Nothing,
     problems=("bad-link", "link-expired"),
     also=((200, "An HTML page."),),
-    query=(TOKEN,),
+    query=LINK_QUERY,
     signed_in=False,
 )
 CONFIRM = Route(
@@ -115,7 +115,7 @@ CONFIRM = Route(
     Nothing,
     problems=("bad-link", "link-expired"),
     also=((200, "An HTML page."),),
-    query=(TOKEN,),
+    query=LINK_QUERY,
     signed_in=False,
 )
 

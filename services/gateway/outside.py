@@ -9,8 +9,9 @@ from aiohttp import web
 
 from services.gateway.files import live_node
 from services.gateway.letters import Letters, language_of
-from services.gateway.pages import page
+from services.gateway.pages import page, refusal_page
 from services.gateway.terms import suppressed, wishes_of
+from services.gateway.wording import Words, words_for
 from syncline.domain.capabilities import CONFIRM_LIFE_S, FollowCapability, SigningKey, open_capability
 from syncline.domain.errors import Refused
 from syncline.domain.preferences import OUTSIDE, Wishes, settle
@@ -152,20 +153,21 @@ class OutsideFollowing:
 
     async def confirm_page(self, call: Call, _body: Nothing) -> web.Response:
         """Only asks: mail scanners follow every link, and must not agree to anything."""
+        words = words_for(call.request)
         try:
             _, record = await self._confirming(call)
         except Refused as error:
-            return page("This link does not work", error.detail, status=error.status)
-        name = await self._library_name(record.library)
-        text = f"You will get mail at {record.email} when something changes that you follow in “{name}”, for a year."
-        return page("Mail about changes?", text, button="Yes, send me mail")
+            return refusal_page(words, error)
+        text = words.say("confirm-text", email=record.email, library=await self._named(words, record.library))
+        return page(words, words.say("confirm-title"), text, button=words.say("confirm-button"))
 
     async def confirm(self, call: Call, _body: Nothing) -> web.Response:
         await read_bytes(call.request, bytes_max=FORM_BYTES_MAX)
+        words = words_for(call.request)
         try:
             capability, record = await self._confirming(call)
         except Refused as error:
-            return page("This link does not work", error.detail, status=error.status)
+            return refusal_page(words, error)
         now_ms = self._clock.now_ms()
         follows = await self._follows.of_account(record.id)
         if all(follow.node != capability.node for follow in follows):
@@ -178,11 +180,9 @@ class OutsideFollowing:
         )
         await self._outsiders.put(confirmed)
         every = settle([record.wishes, OUTSIDE]).window.value
-        name = await self._library_name(record.library)
-        return page(
-            "You will get mail",
-            f"Changes in “{name}” come to {record.email}, {every}. Each mail ends it with one click.",
-        )
+        library = await self._named(words, record.library)
+        text = words.say(f"confirmed-{every}", library=library, email=record.email)
+        return page(words, words.say("confirmed-title"), text)
 
     async def _confirming(self, call: Call) -> tuple[FollowCapability, OutsiderRecord]:
         capability = open_capability(call.text("token"), self._link_keys, now_s=self._clock.now_ms() // 1000)
@@ -193,9 +193,9 @@ class OutsideFollowing:
             raise Refused("bad-link", "This invitation was taken back.", status=404)
         return capability, record
 
-    async def _library_name(self, library: str) -> str:
+    async def _named(self, words: Words, library: str) -> str:
         found = await self._directory.library(library)
-        return found.name if found else "a library that is gone"
+        return words.named(found.name if found else None)
 
 
 def _refuse_too_many(known: Sequence[OutsiderRecord], before: OutsiderRecord | None, now_ms: int) -> None:

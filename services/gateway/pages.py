@@ -1,4 +1,4 @@
-"""The few pages that people meet in a browser: plain HTML without scripts."""
+"""The few pages that people meet in a browser: plain HTML without scripts, as the mail looks that leads there."""
 
 from __future__ import annotations
 
@@ -9,23 +9,49 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from services.gateway.wording import LANGUAGE_PARAMETER, Words
 from syncline.domain.errors import Refused
 from syncline.serving.bodies import read_bytes
+from syncline.serving.routes import Query
 
+LANG = Query(LANGUAGE_PARAMETER, "The language of the page (`en`, `de`); else by Accept-Language.")
+LINK_QUERY = (Query("token", "The token of the link in the mail.", required=True), LANG)
+"""What the links in mail carry."""
 FORM_BYTES_MAX = 8_192
 FORM_FIELDS_MAX = 10
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <title>{title} – Syncline</title>
-<style>body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem }}
-button, input {{ font: inherit; padding: .5rem 1rem }}
-label {{ display: block; margin: 1rem 0 }} input {{ display: block; width: 100%; box-sizing: border-box }}</style>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 0; padding: 32px 16px; background: #ffffff; color: #1c2024; font: 16px/1.5 system-ui, -apple-system,
+  "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }}
+main {{ max-width: 480px; margin: 0 auto; overflow-wrap: anywhere; }}
+h1 {{ margin: 0 0 16px; font-size: 24px; line-height: 1.3; }}
+p {{ margin: 0 0 16px; }}
+label {{ display: block; margin: 0 0 16px; }}
+button, input {{ box-sizing: border-box; font: inherit; padding: 10px 14px; border-radius: 6px; }}
+input {{ display: block; width: 100%; margin-top: 4px; border: 1px solid #6b757d; background: #ffffff;
+  color: #1c2024; }}
+button {{ border: 0; background: #0b57a4; color: #ffffff; cursor: pointer; }}
+:focus-visible {{ outline: 3px solid #e08a00; outline-offset: 2px; }}
+.wrong {{ padding: 10px 14px; border-left: 4px solid #b3261e; background: #fbecea; }}
+@media (prefers-color-scheme: dark) {{
+  body {{ background: #14171a; color: #e6e9eb; }}
+  input {{ border-color: #8a949c; background: #1d2226; color: #e6e9eb; }}
+  button {{ background: #7cb8f2; color: #14171a; }}
+  .wrong {{ border-color: #f2877f; background: #33201f; }}
+}}
+</style>
+<main>
 <h1>{title}</h1>
 {body}
+</main>
 """
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
@@ -36,7 +62,8 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing to fill in. ``kind`` is the input's type, ``complete`` what browsers may fill in by themselves."""
+    """One thing to fill in. ``label`` is a key of the language's texts, ``kind`` the input's type, ``complete`` what
+    browsers may fill in by themselves."""
 
     name: str
     label: str
@@ -46,30 +73,36 @@ class Field:
     most: int = 255
 
 
-NEW_PASSWORD = Field("password", "New password (8 characters or more)", "password", "new-password", 8, 1024)
-PASSWORD = Field("password", "Your password", "password", "current-password", 1, 1024)
-NAME = Field("name", "Your name, as others will see it", complete="name")
+NEW_PASSWORD = Field("password", "field-new-password", "password", "new-password", 8, 1024)
+PASSWORD = Field("password", "field-password", "password", "current-password", 1, 1024)
+NAME = Field("name", "field-name", complete="name")
 
 
 def form_page(
-    title: str, *paragraphs: str, fields: Sequence[Field], button: str, wrong: str = "", status: int = 200
+    words: Words,
+    title: str,
+    *paragraphs: str,
+    fields: Sequence[Field],
+    button: str,
+    wrong: str = "",
+    status: int = 200,
 ) -> web.Response:
     """A page with a form that posts to the same address. ``wrong`` says what was wrong with the last one."""
     inputs = "\n".join(
-        f'<label>{escape(field.label)} <input name="{field.name}" type="{field.kind}" required '
+        f'<label>{escape(words.say(field.label))} <input name="{field.name}" type="{field.kind}" required '
         f'autocomplete="{field.complete}" minlength="{field.least}" maxlength="{field.most}"></label>'
         for field in fields
     )
     body = "\n".join(f"<p>{escape(text)}</p>" for text in paragraphs)
     if wrong:
-        body += f'\n<p role="alert"><strong>{escape(wrong)}</strong></p>'
+        body += f'\n<p role="alert" class="wrong">{escape(wrong)}</p>'
     body += f'\n<form method="post">{inputs}\n<button>{escape(button)}</button></form>'
-    return _answer(title, body, status)
+    return _answer(words, title, body, status)
 
 
-def refusal_page(error: Refused) -> web.Response:
+def refusal_page(words: Words, error: Refused) -> web.Response:
     """What a link that does not work leads to."""
-    answered = page("This link does not work", error.detail, status=error.status)
+    answered = page(words, words.say("link-broken"), words.problem(error), status=error.status)
     if "retry_after_s" in error.facts:
         answered.headers["Retry-After"] = str(error.facts["retry_after_s"])
     return answered
@@ -85,7 +118,7 @@ async def read_form(request: web.Request) -> Mapping[str, str]:
     return {name: values[0] for name, values in parsed.items()}
 
 
-def page(title: str, *paragraphs: str, button: str = "", status: int = 200) -> web.Response:
+def page(words: Words, title: str, *paragraphs: str, button: str = "", status: int = 200) -> web.Response:
     """A page with paragraphs of plain text and perhaps one button that posts to the same address."""
     body = "\n".join(f"<p>{escape(text)}</p>" for text in paragraphs)
     if button:
@@ -93,9 +126,9 @@ def page(title: str, *paragraphs: str, button: str = "", status: int = 200) -> w
             '\n<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
             f"<button>{escape(button)}</button></form>"
         )
-    return _answer(title, body, status)
+    return _answer(words, title, body, status)
 
 
-def _answer(title: str, body: str, status: int) -> web.Response:
-    text = _PAGE.format(title=escape(title), body=body)
+def _answer(words: Words, title: str, body: str, status: int) -> web.Response:
+    text = _PAGE.format(language=words.code, title=escape(title), body=body)
     return web.Response(status=status, text=text, content_type="text/html", charset="utf-8", headers=_HEADERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.gateway import account_table, history_table, mail_table, records_table
+from services.gateway.pages import LANG, LINK_QUERY
 from syncline.messages import api as m
 from syncline.serving.routes import SMALL_BODY_BYTES, Nothing, Query, Route
 
@@ -217,7 +218,6 @@ UNFOLLOW = Route(
 
 # -- links in mail, and pages
 
-TOKEN = Query("token", "The token of the link in the mail.", required=True)
 UNSUBSCRIBE_PAGE = Route(
     "GET",
     "/v1/unsubscribe",
@@ -226,7 +226,7 @@ UNSUBSCRIBE_PAGE = Route(
     Nothing,
     problems=("bad-link", "link-expired"),
     also=((200, "An HTML page."),),
-    query=(TOKEN,),
+    query=LINK_QUERY,
     signed_in=False,
 )
 UNSUBSCRIBE = Route(
@@ -237,7 +237,7 @@ UNSUBSCRIBE = Route(
     Nothing,
     problems=("bad-link", "link-expired"),
     also=((200, "An HTML page."),),
-    query=(TOKEN,),
+    query=LINK_QUERY,
     signed_in=False,
 )
 FILE_LINK = Route(
@@ -249,6 +249,7 @@ FILE_LINK = Route(
     status=302,
     problems=("bad-link", "link-expired"),
     also=((302, REDIRECT),),
+    query=(LANG,),
     signed_in=False,
 )
 OPENAPI = Route(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from email.message import EmailMessage
 
 import msgspec
+from yarl import URL
 
 from services.notifier.digesting import Digesting
 from services.notifier.digesting import Told as Read
@@ -148,8 +149,8 @@ class Composer:
             library=library.name,
             people={who: record.name for who, record in people.items()},
             folders=folders,
-            links=await self._links(linked, library.id, recipient.id, read.places) if recipient.links else {},
-            unsubscribe=self._unsubscribe(library.id, recipient.id),
+            links=await self._links(linked, library.id, recipient, read.places) if recipient.links else {},
+            unsubscribe=self._unsubscribe(library.id, recipient),
             language=language(recipient.language),
             cut=read.cut,
             members=members,
@@ -158,21 +159,21 @@ class Composer:
             renew=self._renew(library.id, recipient, scope),
         )
 
-    async def _links(self, shown: Iterable[Told], library: str, account: str, places: Places) -> dict[str, str]:
+    async def _links(self, shown: Iterable[Told], library: str, recipient: Recipient, places: Places) -> dict[str, str]:
         """A link to each file that is still there."""
         ends_at = self._clock.now_ms() // 1000 + FILE_LINK_LIFE_S
         links: dict[str, str] = {}
         for told in shown:
             node = told.node
             if node.kind is Kind.FILE and told.happened is not Happened.REMOVED and await places.is_live(node.id):
-                token = self._seal(FileCapability(account, library, node.id, ends_at))
-                links[node.id] = f"{self._public_url}/v1/links/{token}"
+                token = self._seal(FileCapability(recipient.id, library, node.id, ends_at))
+                links[node.id] = self._url(f"/v1/links/{token}", recipient)
         return links
 
-    def _unsubscribe(self, library: str, account: str) -> str:
+    def _unsubscribe(self, library: str, recipient: Recipient) -> str:
         ends_at = self._clock.now_ms() // 1000 + UNSUBSCRIBE_LIFE_S
-        token = self._seal(UnsubscribeCapability(account, library, ends_at))
-        return f"{self._public_url}/v1/unsubscribe?token={token}"
+        token = self._seal(UnsubscribeCapability(recipient.id, library, ends_at))
+        return self._url("/v1/unsubscribe", recipient, token)
 
     def _renew(self, library: str, recipient: Recipient, scope: Scope) -> str:
         now_s = self._clock.now_ms() // 1000
@@ -180,7 +181,12 @@ class Composer:
             return ""
         node = min(scope.follows)
         token = self._seal(FollowCapability(recipient.id, library, node, now_s + RENEW_LIFE_S))
-        return f"{self._public_url}/v1/confirm?token={token}"
+        return self._url("/v1/confirm", recipient, token)
+
+    def _url(self, path: str, recipient: Recipient, token: str = "") -> str:
+        """``lang`` makes the page speak as the mail does; who never said which language is asked by their browser."""
+        query = {"lang": recipient.language, "token": token}
+        return str(URL(self._public_url + path).with_query({name: value for name, value in query.items() if value}))
 
     def _seal(self, capability: Capability) -> str:
         return seal_capability(capability, self._link_keys)

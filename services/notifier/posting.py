@@ -176,7 +176,7 @@ class Posting:
             language(wanted.language),
             who=inviter.name if inviter is not None else "",
             what=library.name if library is not None else "",
-            link=self._link("invitation", InvitationCapability(record.id, record.ends_at)),
+            link=self._link(wanted, "invitation", InvitationCapability(record.id, record.ends_at)),
             ends_at_ms=record.ends_at * 1000,
         )
         return Written(record.email, letter)
@@ -186,7 +186,7 @@ class Posting:
         if account is None:
             return None
         stamp = account_stamp(account.id, account.email, account.epoch)
-        link = self._link("reset", ResetCapability(account.id, stamp, wanted.not_after))
+        link = self._link(wanted, "reset", ResetCapability(account.id, stamp, wanted.not_after))
         return Written(account.email, write_reset(language(wanted.language), email=account.email, link=link))
 
     async def _address(self, wanted: SendLetter) -> Written | None:
@@ -199,7 +199,7 @@ class Posting:
             new=new,
             old_email=change.old,
             new_email=change.new,
-            link=self._link("address", AddressCapability(change.account, change.id, new, change.ends_at)),
+            link=self._link(wanted, "address", AddressCapability(change.account, change.id, new, change.ends_at)),
         )
         return Written(change.new if new else change.old, letter)
 
@@ -216,7 +216,7 @@ class Posting:
             who=inviter.name if inviter is not None else "",
             # Of the path, the name alone: the folders above it are none of an outsider's business.
             what=named.name if found is None else found.name,
-            link=self._link("confirm", FollowCapability(record.id, library, node, wanted.not_after)),
+            link=self._link(wanted, "confirm", FollowCapability(record.id, library, node, wanted.not_after)),
             ends_at_ms=wanted.not_after * 1000,
         )
         return Written(record.email, letter)
@@ -237,8 +237,10 @@ class Posting:
         )
         return Written(wanted.to, letter)
 
-    def _link(self, page: str, capability: Capability) -> str:
-        return f"{self._public_url}/v1/{page}?token={seal_capability(capability, self._link_keys)}"
+    def _link(self, wanted: SendLetter, page: str, capability: Capability) -> str:
+        # The token comes last, where people who copy it find it.
+        token = seal_capability(capability, self._link_keys)
+        return f"{self._public_url}/v1/{page}?lang={language(wanted.language).code}&token={token}"
 
     def _now_s(self) -> int:
         return self._clock.now_ms() // 1000

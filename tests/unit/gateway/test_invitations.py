@@ -242,7 +242,7 @@ async def test_what_letters_say_is_harmless(world: World) -> None:
     assert html is not None
     assert "<b>here" not in str(html.get_content())
     assert "\n" not in str(letter["Subject"])
-    assert "http://syncline.test/v1/invitation?token=" in text_of(letter)
+    assert "http://syncline.test/v1/invitation?lang=en&token=" in text_of(letter)
 
 
 async def stored(world: World, email: str) -> Person:

@@ -15,6 +15,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from services.gateway.pages import NAME, NEW_PASSWORD, form_page, page
+from services.gateway.wording import words
 from services.notifier.languages import language
 from services.notifier.letters import Letter, Surroundings, write_letter
 from services.notifier.letters_accounts import write_follow
@@ -54,7 +56,7 @@ addEventListener("load", () => {{
     }}
     return "rgb(255, 255, 255)";
   }};
-  const texts = [...page.querySelectorAll("h1, h2, p, bdi, a, div.quiet, li")];
+  const texts = [...page.querySelectorAll("h1, h2, p, bdi, a, div.quiet, li, label, input, button")];
   const loads = performance.getEntriesByType("resource").concat(view.performance.getEntriesByType("resource"));
   document.getElementById("seen").textContent = JSON.stringify({{
     wide: page.documentElement.scrollWidth, room: view.innerWidth, tall: page.documentElement.scrollHeight,
@@ -122,6 +124,28 @@ def a_question(code: str) -> str:
     return body_of(RENDERER.about_account(asked, to="eve@example.net", name="x", now_ms=0), "html")
 
 
+def pages(code: str) -> dict[str, str]:
+    """What links in mail lead to: one that asks, one with a form that was filled in wrong, one that has no button."""
+    said = words(code)
+    library, email = said.named("Öffentlichkeitsarbeit" * 3), f"{'bartholomaeus.' * 5}@beispiel.example"
+    asked = page(
+        said,
+        said.say("unsubscribe-title"),
+        said.say("unsubscribe-text", library=library),
+        button=said.say("unsubscribe-button"),
+    )
+    form = form_page(
+        said,
+        said.say("invitation-title"),
+        said.say("invitation-text", who="Ann Example", email=email, what=library),
+        fields=[NAME, NEW_PASSWORD],
+        button=said.say("invitation-register"),
+        wrong=said.say("problem-invalid-body"),
+    )
+    broken = page(said, said.say("link-broken"), said.say("problem-link-used"))
+    return {name: str(made.text) for name, made in (("ask", asked), ("form", form), ("broken", broken))}
+
+
 def browse(folder: Path, page: str, *more: str) -> str:
     file = folder / "page.html"
     file.write_text(page, encoding="utf-8")
@@ -168,6 +192,16 @@ def test_a_question_with_a_button_does_too(tmp_path: Path, code: str, scheme: st
     assert seen.outside == []
     assert seen.contrast >= CONTRAST_MIN
     assert seen.loads == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_so_do_the_pages_behind_links(tmp_path: Path, code: str, scheme: str) -> None:
+    for name, html in pages(code).items():
+        seen = look(tmp_path, html, width=320, scheme=scheme, name=f"page-{name}-{code}")
+        assert (seen.wide, seen.outside, seen.loads, seen.lang) == (320, [], [], code)
+        assert seen.contrast >= CONTRAST_MIN
+        assert seen.ground == ("rgb(20, 23, 26)" if scheme == "dark" else "rgb(255, 255, 255)")
 
 
 def test_what_does_not_fit_is_seen(tmp_path: Path) -> None:
