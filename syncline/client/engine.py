@@ -12,19 +12,23 @@ import msgspec
 from syncline.client import planner
 from syncline.client.api import Api
 from syncline.client.disk import Disk
+from syncline.client.holding import Held
 from syncline.client.home import Home
 from syncline.client.index import Index
 from syncline.client.index import Link as Link
+from syncline.client.keeping import Told
 from syncline.client.one_pass import Pass, Service, Tools, new_id, scan
 from syncline.client.progress import NoProgress, Progress
 from syncline.client.remote_tree import holdable, list_changes
 from syncline.client.s3 import S3
 from syncline.client.scanner import Scanner
+from syncline.client.settings import SettingsFile
 from syncline.client.summary import Summary
 from syncline.client.transfer import Transfers
 from syncline.client.trees import Skipped
-from syncline.client.watching import Told, watch
+from syncline.client.watching import Watching
 from syncline.domain.errors import Refused
+from syncline.messages.api import Heads
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -54,6 +58,7 @@ class Engine:
         self._service = service
         self._disk = disk
         self._scanners: dict[str, Scanner] = {}
+        self._held: dict[str, Held] = {}
         self.index = Index(home.index_path)
         self._tools = Tools(service, self.index, transfers or over_http(service, progress), progress)
 
@@ -87,7 +92,9 @@ class Engine:
                 detail = f"{taken} is linked to {other.library_name} already."
                 raise Refused("linked-already", detail, status=409)
         marker = secrets.token_hex(16)
-        stat = await asyncio.to_thread(self._disk(root).mark, marker)
+        disk = self._disk(root)
+        with Held(disk):
+            stat = await asyncio.to_thread(disk.mark, marker)
         link = Link(new_id(), found.id, found.name, str(root), stat.st_dev, stat.st_ino, marker)
         await asyncio.to_thread(self.index.add_link, link)
         return link
@@ -96,11 +103,13 @@ class Engine:
         """Forget a link. Files stay on both sides."""
         self.index.drop_link(link.id)
         self._scanners.pop(link.id, None)
+        self._held.pop(link.id, None)
 
     # -- one pass
 
-    async def sync_once(self, link: Link, *, allow_removals: bool = False) -> Summary:
-        """One pass: returns when this client's changes are committed and it has all there was.
+    async def sync_once(self, link: Link, *, allow_removals: bool = False, progress: Progress | None = None) -> Summary:
+        """One pass: returns when this client's changes are committed and it has all there was. ``progress`` hears of
+        this pass instead of the engine's own.
 
         Raises ``Refused`` ("busy": another client syncs this link; "root-missing", "root-exchanged";
         "large-removal": held unless ``allow_removals``; all else is done then), ``Temporary``, ``Broken``.
@@ -109,7 +118,9 @@ class Engine:
         with self._home.locked(f"link-{link.id}", busy=busy):
             scanner = self._scanner(link)
             current = self.index.link(link.id) or link
-            return await Pass(self._tools, current, scanner.disk, scanner, allow_removals=allow_removals).run()
+            tools = self._tools if progress is None else self._tools.telling(progress)
+            with self._hold(link):
+                return await Pass(tools, current, scanner.disk, scanner, allow_removals=allow_removals).run()
 
     async def status(self, link: Link) -> Status:
         """What a pass would do now. Changes nothing on either side."""
@@ -129,10 +140,20 @@ class Engine:
         return Status(link, link.seq, to_send, to_fetch, (*local.skipped, *unfit))
 
     async def watch(self, links: Sequence[Link], *, told: Told, stop: asyncio.Event) -> None:
-        """Keep links in sync until ``stop`` is set. ``told`` hears of each pass that did something, and of each that
-        failed with ``Temporary`` or ``Refused`` (it is tried again). Raises ``Broken``, and ``Refused`` when the
-        sign-in is no longer good."""
-        await watch(self.sync_once, self._service.heads, links, told=told, stop=stop)
+        """Keep links in sync until ``stop`` is set (``Watching``). Raises ``Refused`` when the sign-in is no longer
+        good."""
+        settings = SettingsFile(self._home).load()
+        await Watching(self, links, told=told, settings=settings).run(stop)
+
+    async def heads(self, since: str = "", *, wait_s: int = 0) -> Heads:
+        """Where the libraries of this account stand at the service."""
+        return await self._service.heads(since, wait_s=wait_s)
+
+    def _hold(self, link: Link) -> Held:
+        """The lock on a link's folder; clients of other homes are kept off while it is entered."""
+        if link.id not in self._held:
+            self._held[link.id] = Held(self._scanner(link).disk)
+        return self._held[link.id]
 
     def _scanner(self, link: Link) -> Scanner:
         """Kept from pass to pass: it remembers what files held."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from syncline.client import filelog, planner
@@ -18,7 +18,7 @@ from syncline.client.executor import Executor
 from syncline.client.index import Index, Link
 from syncline.client.matching import base_paths
 from syncline.client.operations import Plan
-from syncline.client.progress import Progress
+from syncline.client.progress import Phase, Progress
 from syncline.client.remote_tree import Journal, holdable, list_changes
 from syncline.client.scanner import Scanner
 from syncline.client.summary import Summary
@@ -51,6 +51,10 @@ class Tools:
     transfers: Transfers
     progress: Progress
     heard: filelog.Heard = field(default_factory=filelog.Heard)
+
+    def telling(self, progress: Progress) -> Tools:
+        """The same, telling another listener."""
+        return replace(self, transfers=self.transfers.telling(progress), progress=progress)
 
 
 class Pass:
@@ -103,6 +107,7 @@ class Pass:
         summary = self._summary
         summary.rounds += 1
         summary.refused, summary.later = [], []
+        self._tools.progress.phase(Phase.SCANNING)
         self._link = await list_changes(self._journal, self._index, self._link, at_least=self._seq)
         agreed = await asyncio.to_thread(Agreed, self._index, self._link, self._tools.heard)
         base = Base(self._link.library, dict(agreed.nodes))
@@ -119,6 +124,7 @@ class Pass:
 
     async def _apply(self, agreed: Agreed, planned: Plan) -> None:
         tools, summary = self._tools, self._summary
+        tools.progress.phase(Phase.SYNCING)
         commands = Commands(agreed, self._index, self._service, summary)
         uploads = Uploads(
             agreed,

@@ -13,8 +13,19 @@ class Way(StrEnum):
     DOWN = "down"
 
 
+class Phase(StrEnum):
+    """What a pass is at: finding out what is to be done, or doing it."""
+
+    SCANNING = "scanning"
+    SYNCING = "syncing"
+
+
 class Progress(Protocol):
     """Called from the event loop, often: it must be quick and must not fail."""
+
+    def phase(self, phase: Phase) -> None:
+        """A pass is at this now."""
+        ...
 
     def expect(self, way: Way, files: int, size_bytes: int) -> None:
         """So many more files and bytes are to be moved."""
@@ -31,6 +42,9 @@ class Progress(Protocol):
 
 class NoProgress:
     """Tells nobody."""
+
+    def phase(self, phase: Phase) -> None:
+        pass
 
     def expect(self, way: Way, files: int, size_bytes: int) -> None:
         pass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -90,6 +91,12 @@ class Transfers:
         self._small = asyncio.Semaphore(SMALL_AT_ONCE)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._parts = asyncio.Semaphore(PARTS_AT_ONCE)
+
+    def telling(self, progress: Progress) -> Transfers:
+        """The same transfers, with the same bounds, telling another listener."""
+        told = copy.copy(self)
+        told._progress = progress
+        return told
 
     @asynccontextmanager
     async def lane(self, size_bytes: int) -> AsyncIterator[None]:

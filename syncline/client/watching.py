@@ -1,142 +1,173 @@
-"""Keeping links in sync: a pass whenever the folder or the library moved, and now and then for good measure."""
+"""Keeping links in sync: a keeper for each, and one held request that tells which libraries moved."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import watchfiles
-
-from syncline.client.disk import OWN_FOLDER
+from syncline.client.folder_events import Cookies, FolderEvents, folder_events
 from syncline.client.http import pause_s
 from syncline.client.index import Link
+from syncline.client.keeping import Keeper, Told
+from syncline.client.progress import Progress
+from syncline.client.settings import Settings
 from syncline.client.summary import Summary
-from syncline.client.tasks import cancelled, together
+from syncline.client.tasks import cancelled
 from syncline.domain.errors import Refused, SynclineError, Temporary
 from syncline.messages.api import Heads
 
-DEBOUNCE_MS = 300
-FIRST_LOOK_MS = 2_000
-RESCAN_S = 300.0
-BLIND_RESCAN_S = 10.0
 HEADS_WAIT_S = 50
 FAILURES_COUNTED_MAX = 10
-
-Told = Callable[[Summary | SynclineError], None]
-
-
-class SyncOnce(Protocol):
-    def __call__(self, link: Link) -> Awaitable[Summary]: ...
+STOP_S_MAX = 10.0
+"""A pass that has begun may take so long to its end when all is to be stopped; then it is cut off (and taken up by the
+next start)."""
 
 
-class AskHeads(Protocol):
-    def __call__(self, since: str = "", *, wait_s: int = 0) -> Awaitable[Heads]: ...
+class Syncing(Protocol):
+    """What keeping links in sync takes (``Engine`` is one)."""
+
+    def links(self) -> list[Link]: ...
+
+    async def sync_once(
+        self, link: Link, *, allow_removals: bool = False, progress: Progress | None = None
+    ) -> Summary: ...
+
+    async def heads(self, since: str = "", *, wait_s: int = 0) -> Heads: ...
 
 
-async def watch(
-    sync_once: SyncOnce, heads: AskHeads, links: Sequence[Link], *, told: Told, stop: asyncio.Event
-) -> None:
-    """Until ``stop`` is set. Goes on through ``Temporary`` and ``Refused``, but not without a sign-in."""
-    moved = {link.id: asyncio.Event() for link in links}
-    jobs = [partial(_keep, sync_once, link, moved[link.id], told, stop) for link in links]
-    jobs += [partial(_watch_folder, link, moved[link.id], told, stop) for link in links]
-    heads_task = asyncio.create_task(_watch_heads(heads, links, moved, told, stop))
-    work = asyncio.create_task(together(jobs))
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([heads_task, work, stopped], return_when=asyncio.FIRST_COMPLETED)
-        for event in moved.values():
-            event.set()
-        if stop.is_set():
-            await work  # a pass that has begun comes to its end
-        for task in (heads_task, work):
-            if task.done():
-                await task
-    finally:
-        await cancelled([heads_task, work, stopped])
+class Watching:
+    """Keeps links in sync while ``run`` runs. ``told`` hears of passes that did something, and of troubles as they
+    come up; a trouble of one link is not the others'. ``patient``: goes on without a sign-in, until there is one."""
 
+    def __init__(
+        self,
+        syncing: Syncing,
+        links: Iterable[Link],
+        *,
+        told: Told,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+        patient: bool = False,
+        events: Callable[[Path, Cookies], FolderEvents] = folder_events,
+    ) -> None:
+        self.keepers: dict[str, Keeper] = {}
+        self.settings = settings or Settings()
+        self._syncing = syncing
+        self._told = told
+        self._progress = progress
+        self._patient = patient
+        self._events = events
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._signed_out: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.take_up(links)
 
-async def _keep(sync_once: SyncOnce, link: Link, moved: asyncio.Event, told: Told, stop: asyncio.Event) -> None:
-    """Passes over one link, one after the other."""
-    failures = 0
-    while not stop.is_set():
-        moved.clear()
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set. Raises ``Refused`` (401) when the sign-in is no longer good, unless patient."""
+        heads = asyncio.create_task(self._watch_heads())
+        stopped = asyncio.create_task(stop.wait())
+        waited: set[asyncio.Future[Any]] = {heads, stopped, self._signed_out}
         try:
-            summary = await sync_once(link)
-        except (Temporary, Refused) as error:
-            if isinstance(error, Refused) and error.status == 401:
-                raise
-            told(error)
-            failures = min(failures + 1, FAILURES_COUNTED_MAX)
-        else:
-            failures = 0 if summary.complete else min(failures + 1, FAILURES_COUNTED_MAX)
-            if summary.changes or summary.refused:
-                told(summary)
-        await _wait(moved, stop, pause_s(failures) if failures else RESCAN_S, at_least_s=bool(failures))
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if heads.done():
+                await heads
+            if self._signed_out.done():
+                await self._signed_out
+        finally:
+            await cancelled([heads, stopped])
+            await self._stop(list(self._tasks))
 
+    def take_up(self, links: Iterable[Link]) -> list[Link]:
+        """Links there are from now on that were not there before are kept too; answers them."""
+        new = [link for link in links if link.id not in self.keepers]
+        for link in new:
+            keeper = Keeper(
+                link,
+                self._syncing.sync_once,
+                self._hear,
+                self.settings,
+                progress=self._progress,
+                events=self._events,
+            )
+            self.keepers[link.id] = keeper
+            self._tasks[link.id] = asyncio.create_task(keeper.run())
+        return new
 
-async def _wait(moved: asyncio.Event, stop: asyncio.Event, seconds: float, *, at_least_s: bool) -> None:
-    """Until something moved, or so long; the whole time after a failure, so that it is not repeated in a rush."""
-    event = stop if at_least_s else moved
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
+    async def drop(self, links: Sequence[str]) -> None:
+        """Keep these links no more; when it returns nothing is done to them."""
+        await self._stop(links)
 
+    def adopt(self, settings: Settings) -> None:
+        self.settings = settings
+        for keeper in self.keepers.values():
+            keeper.adopt(settings)
 
-async def _watch_folder(link: Link, moved: asyncio.Event, told: Told, stop: asyncio.Event) -> None:
-    own = str(Path(link.path) / OWN_FOLDER)
-
-    def is_theirs(_: watchfiles.Change, path: str) -> bool:
-        return not path.startswith(own)
-
-    while not stop.is_set():
-        blind = True  # what changed while watching began is seen by nobody: one more pass looks for it
+    async def bring(self, links: Sequence[Link], *, allow_removals: bool = False) -> list[Summary | SynclineError]:
+        """Have these links in sync with all there is at this moment on both sides; what came of each, in order."""
         try:
-            async for changes in watchfiles.awatch(
-                link.path,
-                watch_filter=is_theirs,
-                debounce=DEBOUNCE_MS,
-                stop_event=stop,
-                rust_timeout=FIRST_LOOK_MS,
-                yield_on_timeout=True,
-            ):
-                if changes or blind:
-                    moved.set()
-                blind = False
+            heads = {head.library: head.cursor for head in (await self._syncing.heads()).heads}
+        except SynclineError as error:
+            return [error for _ in links]
+        read = self._cursors()
+
+        async def bring(link: Link) -> Summary | SynclineError:
+            behind = read.get(link.id) != heads.get(link.library)
+            try:
+                return await self.keepers[link.id].bring(behind=behind, allow_removals=allow_removals)
+            except SynclineError as error:
+                return error
+
+        return list(await asyncio.gather(*(bring(link) for link in links)))
+
+    # -- within
+
+    async def _stop(self, links: Sequence[str]) -> None:
+        tasks = [self._tasks.pop(link) for link in links if link in self._tasks]
+        for link in links:
+            if link in self.keepers:
+                self.keepers.pop(link).stop()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_S_MAX)
+            await cancelled(tasks)
+
+    def _hear(self, link: Link, news: Summary | SynclineError) -> None:
+        if isinstance(news, Refused) and news.status == 401 and not self._patient:
+            if not self._signed_out.done():
+                self._signed_out.set_exception(news)
             return
-        except (OSError, RuntimeError) as error:
-            told(Temporary(f"{link.path} cannot be watched ({error}); it is looked at every {BLIND_RESCAN_S:.0f} s."))
-            await _wait(stop, stop, BLIND_RESCAN_S, at_least_s=True)
-            moved.set()
+        self._told(link, news)
 
-
-async def _watch_heads(
-    heads: AskHeads, links: Sequence[Link], moved: Mapping[str, asyncio.Event], told: Told, stop: asyncio.Event
-) -> None:
-    """One held request for all libraries."""
-    token = ""
-    seen: dict[str, str] = {}
-    failures = 0
-    while not stop.is_set():
-        try:
-            answer = await heads(token, wait_s=HEADS_WAIT_S if token else 0)
-        except (Temporary, Refused) as error:
-            if isinstance(error, Refused) and error.status == 401:
-                raise
-            if not failures:
-                told(error)
-            failures = min(failures + 1, FAILURES_COUNTED_MAX)
-            await asyncio.sleep(pause_s(failures))
-            continue
-        failures, token = 0, answer.token
-        for head in answer.heads:
-            if seen.get(head.library) == head.cursor:
+    async def _watch_heads(self) -> None:
+        """One held request for all libraries."""
+        token, failures, away = "", 0, False
+        while True:
+            try:
+                answer = await self._syncing.heads(token, wait_s=HEADS_WAIT_S if token else 0)
+            except (Temporary, Refused) as error:
+                if isinstance(error, Refused) and error.status == 401 and not self._patient:
+                    raise
+                away, failures = True, min(failures + 1, FAILURES_COUNTED_MAX)
+                pause = pause_s(failures)
+                for keeper in self.keepers.values():
+                    keeper.server_away(error, int((time.time() + pause) * 1000))
+                await asyncio.sleep(pause)
                 continue
-            seen[head.library] = head.cursor
-            for link in links:
-                if link.library == head.library:
-                    moved[link.id].set()
+            token, failures = answer.token, 0
+            self._hear_heads(answer)
+            if away:
+                away = False
+                for keeper in self.keepers.values():
+                    keeper.server_back()
+
+    def _hear_heads(self, heads: Heads) -> None:
+        read = self._cursors()
+        for head in heads.heads:
+            for keeper in self.keepers.values():
+                if keeper.link.library == head.library and read.get(keeper.link.id) != head.cursor:
+                    keeper.library_moved()
+
+    def _cursors(self) -> dict[str, str]:
+        """How far each link has read its library's journal."""
+        return {link.id: link.cursor for link in self._syncing.links()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from syncline.client.cli.calling import Call
 from syncline.client.cli.output import name_text, size_text
-from syncline.client.progress import NoProgress, Progress, Way
+from syncline.client.progress import NoProgress, Phase, Progress, Way
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -59,6 +59,9 @@ class Bars:
         self._expected: dict[Way, int] = dict.fromkeys(Way, 0)
         self._total: dict[Way, int] = dict.fromkeys(Way, 0)
         self._arrived: dict[Way, int] = dict.fromkeys(Way, 0)
+
+    def phase(self, phase: Phase) -> None:
+        """Bars show transfers only."""
 
     def expect(self, way: Way, files: int, size_bytes: int) -> None:
         self._expected[way] += files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,7 @@ async def watch(call: Call, folders: tuple[Path, ...]) -> None:
             links = links_meant(engine, folders)
             for link in links:
                 _say(call, f"Watching {folder_text(link)} ({name_text(link.library_name)})", _event("watching", link))
-            by_path = {link.path: link for link in links}
-            await engine.watch(links, told=lambda news: _tell(call, by_path, news), stop=asyncio.Event())
+            await engine.watch(links, told=partial(_tell, call), stop=asyncio.Event())
 
 
 def _answer(told: list[tuple[Link, Summary | SynclineError]]) -> Answer:
@@ -83,7 +82,7 @@ def _answer(told: list[tuple[Link, Summary | SynclineError]]) -> Answer:
     return Answer({"folders": documents}, "\n".join(texts), code, chatty=True, complaints=complaints)
 
 
-def _tell(call: Call, links: Mapping[str, Link], news: Summary | Exception) -> None:
+def _tell(call: Call, link: Link, news: Summary | SynclineError) -> None:
     """One pass of ``watch``, in a line or two."""
     if not isinstance(news, Summary):
         problem = problem_of(news)
@@ -92,7 +91,6 @@ def _tell(call: Call, links: Mapping[str, Link], news: Summary | Exception) -> N
         else:
             click.echo(f"{time_text(time.time())}  {one_line(problem['detail'])}", err=True)
         return
-    link = links[news.path]
     if not pass_complaints(news):
         synced_now(call.home, link)
     lines = [f"{time_text(time.time())}  {folder_text(link)}: {pass_text(news)}"]
