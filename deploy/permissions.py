@@ -35,8 +35,10 @@ _CONSUME = (
     "sqs:ChangeMessageVisibilityBatch",
 )
 _READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
+_LIST_OBJECTS = ("s3:ListBucket", "s3:ListBucketVersions")
 _UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 _BYTES = ("objects/", "direct/")
+_ARCHIVED = ("journal/", "snapshots/")
 _SWEPT_ROWS = ("freed#*", "grant#*", "grants#*", "retained#*", "sweep#*", "usage#*")
 _SYNCERS_ROWS = ("device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*")
 
@@ -154,8 +156,8 @@ def _metadata(names: Names) -> list[Statement]:
         _allow("KeepLargeCommands", ("s3:PutObject",), [names.objects_arn("commands/")]),
         # What retention has given up and no version names any more. Nobody else removes what was uploaded.
         _allow("FreeBytes", ("s3:DeleteObjectVersion",), [names.objects_arn(prefix) for prefix in _BYTES]),
-        # Without it a missing object answers 403 instead of 404; the sweep lists what landed.
-        _allow("ListObjects", ("s3:ListBucket",), [names.bucket_arn]),
+        # Without it a missing object answers 403 instead of 404; the sweep lists what landed, overwritten or not.
+        _allow("ListObjects", _LIST_OBJECTS, [names.bucket_arn]),
         _consume(names, queues, also=_SEND),
         _allow("Publish", ("sns:Publish",), [names.topic_arn]),
     ]
@@ -170,8 +172,11 @@ def _syncer(names: Names) -> list[Statement]:
         _allow(
             "Archive",
             ("s3:PutObject", *_READ_OBJECTS),
-            [names.objects_arn("journal/"), names.objects_arn("snapshots/")],
+            [names.objects_arn(prefix) for prefix in _ARCHIVED],
         ),
+        # What a full segment or a newer snapshot has replaced. What people uploaded is not within reach.
+        _allow("Tidy", ("s3:DeleteObjectVersion",), [names.objects_arn(prefix) for prefix in _ARCHIVED]),
+        _allow("ListObjects", _LIST_OBJECTS, [names.bucket_arn]),
         *_consume_and_set_aside(names, "sync"),
     ]
 
@@ -201,7 +206,7 @@ def _operator(names: Names) -> list[Statement]:
         _rows("MendRows", names, tables, _READ_ROWS + _WRITE_ROWS),
         _rows("WriteAudit", names, ("audit",), _APPEND_ROWS),
         _allow("ReadObjects", _READ_OBJECTS, [names.objects_arn("")]),
-        _allow("ListObjects", ("s3:ListBucket",), [names.bucket_arn]),
+        _allow("ListObjects", _LIST_OBJECTS, [names.bucket_arn]),
         _consume(names, queues, also=_SEND),
         _allow("Publish", ("sns:Publish",), [names.topic_arn]),
     ]

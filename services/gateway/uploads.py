@@ -55,6 +55,8 @@ class Uploads:
     async def upload(self, call: Call, body: m.UploadRequest) -> m.UploadAnswer:
         library, caller = call.library, call.caller
         _, head = await self._access.require_write(library, caller.account)
+        if not body.intents and not body.grant:
+            raise Refused("bad-intent", "Say what to upload, or which grant to renew.", status=422, at="$.intents")
         intents = [check_intent(intent, at) for at, intent in enumerate(body.intents)]
         await self._limits.issue_credential(caller.device)
         grant = await self._renewable(body, library, caller) if body.grant else self._new_grant(body, library, caller)

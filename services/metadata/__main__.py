@@ -33,6 +33,7 @@ async def serve(settings: Settings) -> None:
             keys=keys,
             metrics=metrics,
             sweep_interval_s=settings.sweep_interval_s,
+            free_after_s=settings.free_after_s,
         )
         await live([HttpServer(pages, *settings.listen), *work])
 

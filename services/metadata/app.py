@@ -6,7 +6,7 @@ from aiohttp import web
 
 from services.metadata.arrivals import Arrivals
 from services.metadata.committer import Committer
-from services.metadata.giving_up import GivingUp
+from services.metadata.giving_up import FREE_AFTER_S, GivingUp
 from services.metadata.grant_sweep import GrantSweep
 from services.metadata.intake import Intake
 from services.metadata.measures import Measures
@@ -41,6 +41,7 @@ def parts(
     keys: PermitKeys,
     metrics: Metrics,
     sweep_interval_s: int,
+    free_after_s: int,
 ) -> list[Consumer | Sweep]:
     """The consumers of the queues ``commits``, ``uploads`` and ``direct``, and the sweep."""
     measures = Measures(metrics)
@@ -68,6 +69,7 @@ def parts(
             keys=keys,
             measures=measures,
             interval_s=sweep_interval_s,
+            free_after_s=free_after_s,
         ),
     ]
 
@@ -82,6 +84,7 @@ def make_sweep(
     keys: PermitKeys,
     measures: Measures,
     interval_s: int,
+    free_after_s: int = FREE_AFTER_S,
 ) -> Sweep:
     """What heals everything that was lost on the way, every ``interval_s`` seconds."""
     grace = grace_s(interval_s)
@@ -89,7 +92,7 @@ def make_sweep(
     jobs = (
         GrantSweep(tables, objects, arrivals, clock, measures, grace_s=grace),
         MoveSweep(tables, topic, clock, measures, grace_s=grace),
-        GivingUp(tables, objects, queues, clock, measures),
+        GivingUp(tables, objects, queues, clock, measures, free_after_s=free_after_s),
     )
     return Sweep(jobs, tables, clock, measures, interval_s=interval_s)
 

@@ -1,8 +1,9 @@
 """Giving up what libraries need not keep any longer, and freeing its bytes: a job of the sweep.
 
 Two steps, far apart. A ``Purge`` is a command like any other: from its commit on the version has no content. Its bytes
-are deleted ``GRACE_S`` after that commit, if nothing names them by then. Both read the journal forward, each rule from
-where it stands; a rule goes on only past commits that leave nothing to do, so a command that was lost is sent again.
+are deleted ``FREE_AFTER_S`` after that commit, if nothing names them by then. Both read the journal forward, each rule
+from where it stands; a rule goes on only past commits that leave nothing to do, so a command that was lost is sent
+again.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ from syncline.store.usage import Usage
 from syncline.store.views import Views
 
 DAY_MS = 24 * 3_600 * 1_000
-GRACE_S = 30 * 24 * 3_600
-"""Bytes outlive their version by this. Longer than anything that may still lead to them: permits (24 h), links in mail
-(7 days), outcomes of commands (30 days); cursors lead to versions, and a purged version is not given out."""
+FREE_AFTER_S = 30 * 24 * 3_600
+"""Bytes outlive their version by this, unless a setting says otherwise. Longer than anything that may still lead to
+them: permits (24 h), links in mail (7 days), outcomes of commands (30 days); cursors lead to versions, and a purged
+version is not given out."""
 COMMITS_PER_ROUND_MAX = 2_048
 VERSIONS_AT_ONCE = 100
 FILES_IN_TRASH_AT_ONCE = 20_000
@@ -69,7 +71,17 @@ class GivingUp:
 
     name = "giving-up"
 
-    def __init__(self, tables: Tables, objects: ObjectStore, queues: Queues, clock: Clock, measures: Measures) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        objects: ObjectStore,
+        queues: Queues,
+        clock: Clock,
+        measures: Measures,
+        *,
+        free_after_s: int = FREE_AFTER_S,
+    ) -> None:
+        self._free_after_ms = free_after_s * 1_000
         self._retentions = Retentions(tables)
         self._usage = Usage(tables)
         self._journal = Journal(tables)
@@ -224,8 +236,8 @@ class GivingUp:
         """Delete the bytes of what was given up long enough ago, unless another version names them."""
         done, now_ms = after, self._clock.now_ms()
         async for commit in self._commits(snapshot, after):
-            if commit.at_ms + GRACE_S * 1_000 > now_ms:
-                return Found([], done, commit.at_ms + GRACE_S * 1_000)
+            if commit.at_ms + self._free_after_ms > now_ms:
+                return Found([], done, commit.at_ms + self._free_after_ms)
             for purged in commit.purged:
                 named = await snapshot.named(purged.location)
                 if not named:
@@ -233,7 +245,7 @@ class GivingUp:
                     await self._usage.freed(snapshot.library, purged.location, now_ms=now_ms)
                 self._measures.given_up.labels("still-named" if named else "freed").inc()
             done = commit.seq
-        return Found([], done, now_ms + GRACE_S * 1_000 if done == snapshot.seq else now_ms)
+        return Found([], done, now_ms + self._free_after_ms if done == snapshot.seq else now_ms)
 
 
 async def _page(snapshot: Snapshot, node: Node, before: int | None) -> tuple[list[VersionRecord], bool]:

@@ -16,11 +16,12 @@ from syncline.domain.checksums import SINGLE_PUT_MAX_BYTES
 from syncline.domain.errors import Broken, Refused, SynclineError, Temporary
 from syncline.domain.permits import parse_key
 from syncline.ports.clock import Clock
-from syncline.ports.objects import ListedObject, ObjectStore
+from syncline.ports.objects import ListedObject, ListedVersion, ObjectStore
 from syncline.ports.tables import Tables
 from syncline.serving.logging import get_logger
-from syncline.store.grants import PERMIT_ALLOWANCE_S, Entry, GrantRecord, Grants, hour_of
+from syncline.store.grants import LAST_AFTER_S, Entry, GrantRecord, Grants, hour_of
 from syncline.store.journal import Journal
+from syncline.store.recounting import Recounting
 from syncline.store.sweeps import Sweeps
 from syncline.store.together import together
 from syncline.store.usage import Usage
@@ -34,7 +35,6 @@ ENDED_AFTER_S = 600
 """What was being sent when the credential ended has arrived by then, but for the slowest."""
 ENDED_S_MAX = 6 * 3_600
 """A grant with something unsettled is looked at in every round so long after its credential ended."""
-LAST_AFTER_S = PERMIT_ALLOWANCE_S + 2 * 3_600
 GIVE_UP_AFTER_S = LAST_AFTER_S + 7 * 24 * 3_600
 LOOK_BACK_HOURS = 9 * 24
 """Where the first sweep of all begins."""
@@ -58,6 +58,7 @@ class GrantSweep:
         self._grants = Grants(tables)
         self._sweeps = Sweeps(tables)
         self._usage = Usage(tables)
+        self._recounting = Recounting(tables, objects)
         self._journal = Journal(tables)
         self._objects = objects
         self._arrivals = arrivals
@@ -113,6 +114,8 @@ class GrantSweep:
                 return True
             else:
                 over = entry.last or now_s >= entry.ends_at + ENDED_AFTER_S
+                if over:
+                    await self._recounting.begin(grant.library)
                 counted = await self._usage.counted(grant) if over else None
                 settled, landed_bytes = await self._look(grant, upto, now_s, everything=entry.last)
                 if counted is not None and not await self._usage.settle(grant, counted, landed_bytes):
@@ -151,8 +154,9 @@ class GrantSweep:
         self._measures.sweep_grants.labels("looked").inc()
         unsettled: list[int] = []
         landed_bytes, news = 0, False
-        async for listed in in_batches(self._objects.list_objects(grant.prefix)):
-            landed_bytes += sum(one.size_bytes for one in listed)
+        async for found in in_batches(self._landed(grant)):
+            landed_bytes += sum(one.size_bytes for one in found)
+            listed = [one for one in found if not isinstance(one, ListedVersion) or one.latest]
             # Of a multipart upload S3 tells when it was begun, which says nothing about when it landed.
             fresh = [one for one in listed if everything or one.last_modified >= upto or is_large(one)]
             unsettled += [one.last_modified for one in await self._heal(grant, fresh, now_s)]
@@ -161,6 +165,11 @@ class GrantSweep:
         if news and settled_upto > upto:
             await self._sweeps.remember(grant.id, settled_upto)
         return not unsettled, landed_bytes
+
+    def _landed(self, grant: GrantRecord) -> AsyncIterator[ListedObject]:
+        """What lies under the grant's prefix, with what was overwritten where that can be."""
+        list_all = self._objects.list_versions if grant.direct else self._objects.list_objects
+        return list_all(grant.prefix)
 
     async def _heal(self, grant: GrantRecord, listed: Sequence[ListedObject], now_s: int) -> list[ListedObject]:
         """Those that nothing has become of yet; what is old enough of them is sent to the committer."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from services.syncer.tidying import Tidying
 from syncline.domain.commits import Commit
 from syncline.domain.errors import SynclineError, Temporary
 from syncline.domain.rights import Role, highest
@@ -58,6 +59,7 @@ class Archiver:
         self._store = ArchiveStore(tables)
         self._archive = Archive(objects)
         self._snapshots = TreeSnapshots(objects, self._journal, self._store, clock)
+        self._tidying = Tidying(objects, clock)
         self._clock = clock
         self._interval_s = interval_s
         self._snapshot_changes = snapshot_changes
@@ -147,6 +149,14 @@ class Archiver:
             await self._store.advance(library, head.incarnation, seq=seq, changes=changes)
             self._commits.inc(len(commits))
             await self._keep_snapshot(library, head.incarnation, seq, changes)
+        await self._tidy(library, head.incarnation, state, seq)
+
+    async def _tidy(self, library: str, incarnation: str, state: ArchiveState, seq: int) -> None:
+        """Delete what was replaced long enough ago. Whatever this turn leaves, the next one finds."""
+        tidied = await self._tidying.segments(library, incarnation, state.tidied, seq)
+        abouts = state.untidy_abouts and await self._tidying.abouts(library, incarnation)
+        if tidied != state.tidied or abouts:
+            await self._store.tidy(library, incarnation, tidied=tidied, abouts_of=state.epoch if abouts else None)
 
     async def _next_commits(self, library: str, after: int, upto: int) -> list[Commit]:
         """The commits that the next object holds: all of one segment, as many as fit."""
@@ -212,6 +222,7 @@ class Archiver:
             made = await self._snapshots.make(library, incarnation, seq, changes=changes)
             self._made.inc()
             get_logger().info("snapshot-made", library=library, seq=made.seq, nodes=made.nodes)
+            await self._tidying.snapshots(library, incarnation, made.seq)
 
 
 def _count(commits: Sequence[Commit]) -> int:

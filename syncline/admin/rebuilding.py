@@ -41,8 +41,8 @@ from syncline.store.directory_rows import (
 )
 from syncline.store.incarnations import Incarnations, Lineage, begun_from
 from syncline.store.journal import Head, Journal
+from syncline.store.recounting import Recounting
 from syncline.store.segments import About, Member
-from syncline.store.usage import Usage
 from syncline.store.views import Views
 
 COMMITS_AT_ONCE = 64
@@ -210,11 +210,10 @@ class Rebuilding:
         return restored
 
     async def _count_bytes(self, library: str) -> None:
-        """Where the count is lost, what lies in the bucket counts."""
-        usage = Usage(self._ports.tables)
-        if not (await usage.of_library(library)).bytes:
-            with contextlib.suppress(ConditionFailed):
-                await usage.recount(library, self._ports.objects)
+        """Where the tables have lost the count. One that they kept is right: nothing has come or gone in the bucket."""
+        recounting = Recounting(self._ports.tables, self._ports.objects)
+        if not await recounting.is_whole(library):
+            await recounting.recount(library, now_s=self._ports.clock.now_ms() // 1000)
 
     async def _restore_account(self, member: Member) -> int:
         if not member.email or await self._directory.account(member.account) is not None:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from syncline.aws.errors import code_of, ours
 from syncline.domain.errors import NotFound
-from syncline.ports.objects import ListedObject, ObjectInfo
+from syncline.ports.objects import ListedObject, ListedVersion, ObjectInfo
 
 Client = Any
 
@@ -90,6 +90,19 @@ class S3Objects:
             if not page.get("IsTruncated"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
+
+    async def list_versions(self, prefix: str) -> AsyncIterator[ListedVersion]:
+        request = {"Bucket": self._bucket, "Prefix": prefix}
+        while True:
+            with ours(f"List versions of {prefix}"):
+                page = await self._client.list_object_versions(**request)
+            for entry in page.get("Versions", []):
+                modified = int(entry["LastModified"].timestamp())
+                yield ListedVersion(entry["Key"], entry["Size"], modified, entry["VersionId"], entry["IsLatest"])
+            if not page.get("IsTruncated"):
+                return
+            request["KeyMarker"] = page["NextKeyMarker"]
+            request["VersionIdMarker"] = page["NextVersionIdMarker"]
 
     async def delete_version(self, key: str, s3_version: str) -> None:
         with ours(f"Delete {key}"):

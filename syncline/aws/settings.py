@@ -16,6 +16,7 @@ ARCHIVE_S = 60
 SNAPSHOT_CHANGES = 10_000
 COMMITS_RETAINED = 100_000
 SWEEP_INTERVAL_S = 900
+FREE_AFTER_S = 30 * 24 * 3600
 LOG_LEVEL = "info"
 MIN_KEY_BYTES = 32
 
@@ -163,6 +164,11 @@ class Settings:
         if not text.isdecimal() or int(text) == 0:
             raise Broken(f"SYNCLINE_SWEEP_INTERVAL_SECONDS is a number of seconds above 0, not {text!r}")
         return int(text)
+
+    @property
+    def free_after_s(self) -> int:
+        """How long the bytes of what was given up stay in the bucket."""
+        return self._number("SYNCLINE_FREE_AFTER_SECONDS", FREE_AFTER_S)
 
     @property
     def registration(self) -> Registration:

@@ -51,7 +51,7 @@ class Courier:
         )
         self._progress.expect(Way.UP, 1, content.size_bytes)
         answer = await self._api.uploads(library, m.UploadRequest(intents=[intent]))
-        s3 = self._transfers.s3(GrantCredentials(self._api, library, answer, intent))
+        s3 = self._transfers.s3(GrantCredentials(self._api, library, answer))
         async with self._transfers.lane(content.size_bytes):
             try:
                 await self._transfers.send(Source(content, partial(_read, source)), s3, answer.permits[0])

@@ -7,9 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-import msgspec
-
-from syncline.messages.api import DownloadAnswer, Intent, S3Credential, UploadAnswer, UploadRequest
+from syncline.messages.api import DownloadAnswer, S3Credential, UploadAnswer, UploadRequest
 
 RENEW_BEFORE_S = 60
 
@@ -59,14 +57,13 @@ class ReadCredentials(_Kept):
 
 
 class GrantCredentials(_Kept):
-    """Writes under one grant. Renewing means asking again under the same grant; the permit that comes along is not
-    used, so any one intent of the grant will do."""
+    """Writes under one grant. Renewing asks for no permits: what they let land was counted with them."""
 
-    def __init__(self, permissions: Permissions, library: str, answer: UploadAnswer, intent: Intent) -> None:
+    def __init__(self, permissions: Permissions, library: str, answer: UploadAnswer) -> None:
         super().__init__(answer.credential)
         self._permissions = permissions
         self._library = library
-        self._request = UploadRequest(intents=[msgspec.structs.replace(intent)], grant=answer.grant)
+        self._request = UploadRequest(grant=answer.grant)
 
     async def _ask(self) -> S3Credential:
         return (await self._permissions.uploads(self._library, self._request)).credential

@@ -111,7 +111,7 @@ class Uploads:
             counter = self._next_counter()
             intents = [self._intent(file, counter) for file in ready]
             answer = await self._permissions.uploads(self._library, m.UploadRequest(intents=intents))
-            s3 = self._transfers.s3(GrantCredentials(self._permissions, self._library, answer, intents[0]))
+            s3 = self._transfers.s3(GrantCredentials(self._permissions, self._library, answer))
             sent: list[tuple[SendFile, m.Permitted]] = []
             puts = [
                 partial(self._put, file, permitted, s3, sent)
@@ -159,7 +159,7 @@ class Uploads:
                 )
                 self._index.keep_upload(self._library, ident, state, int(time.time()))
 
-            s3 = self._transfers.s3(GrantCredentials(self._permissions, self._library, answer, intent))
+            s3 = self._transfers.s3(GrantCredentials(self._permissions, self._library, answer))
             try:
                 await self._transfers.send(
                     self._source(file), s3, permitted, upload=begun.upload if begun else "", begun=keep

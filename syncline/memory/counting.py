@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from syncline.memory.rows import row_size_bytes
-from syncline.ports.objects import ListedObject, ObjectInfo, ObjectStore
+from syncline.ports.objects import ListedObject, ListedVersion, ObjectInfo, ObjectStore
 from syncline.ports.queues import DeadLetter, Message, Queue, Queues
 from syncline.ports.tables import Check, Delete, Key, Put, Row, Table, Tables, Update, Write
+
+T = TypeVar("T")
 
 WRITE_UNIT_BYTES = 1024
 READ_UNIT_BYTES = 4096
@@ -158,12 +161,18 @@ class CountingObjects:
         async for listed in self.list_objects(prefix, after=after):
             yield listed.key
 
-    async def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
+    def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
+        return self._paged("ListObjectsV2", self._inner.list_objects(prefix, after=after))
+
+    def list_versions(self, prefix: str) -> AsyncIterator[ListedVersion]:
+        return self._paged("ListObjectVersions", self._inner.list_versions(prefix))
+
+    async def _paged(self, call: str, found: AsyncIterator[T]) -> AsyncIterator[T]:
         seen = 0
-        self._counts.call("ListObjectsV2")
-        async for listed in self._inner.list_objects(prefix, after=after):
+        self._counts.call(call)
+        async for listed in found:
             if seen and seen % LIST_PAGE_KEYS == 0:
-                self._counts.call("ListObjectsV2")
+                self._counts.call(call)
             seen += 1
             yield listed
 

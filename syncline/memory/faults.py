@@ -17,7 +17,7 @@ from syncline.domain.errors import Temporary
 from syncline.ports.cache import Cache
 from syncline.ports.credentials import Credential, CredentialIssuer
 from syncline.ports.mail import Mailer, SendRate
-from syncline.ports.objects import ListedObject, ObjectInfo, ObjectStore
+from syncline.ports.objects import ListedObject, ListedVersion, ObjectInfo, ObjectStore
 from syncline.ports.queues import DeadLetter, Message, Queue, Queues
 from syncline.ports.tables import Check, Delete, Key, Put, Row, Table, Tables, Update, Write
 from syncline.ports.topics import ChangesTopic
@@ -157,6 +157,9 @@ class FaultyObjects:
 
     def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
         return self._plan.run_through("objects.list_objects", self._inner.list_objects(prefix, after=after))
+
+    def list_versions(self, prefix: str) -> AsyncIterator[ListedVersion]:
+        return self._plan.run_through("objects.list_versions", self._inner.list_versions(prefix))
 
     async def delete_version(self, key: str, s3_version: str) -> None:
         await self._plan.run("objects.delete_version", lambda: self._inner.delete_version(key, s3_version))

@@ -14,7 +14,7 @@ import msgspec
 
 from syncline.domain.errors import ConditionFailed, NotFound
 from syncline.ports.clock import Clock
-from syncline.ports.objects import ListedObject, ObjectInfo
+from syncline.ports.objects import ListedObject, ListedVersion, ObjectInfo
 from syncline.ports.queues import Queue, Queues
 
 BUCKET = "memory"
@@ -95,6 +95,13 @@ class MemoryObjects:
                 info, _ = self._find(key, "")
                 yield ListedObject(key, info.size_bytes, info.last_modified)
             last = page[-1]
+
+    async def list_versions(self, prefix: str) -> AsyncIterator[ListedVersion]:
+        await asyncio.sleep(0)
+        for key in sorted(key for key in self._versions if key.startswith(prefix)):
+            infos = [info for info, _ in reversed(self._versions.get(key, []))]
+            for place, info in enumerate(infos):
+                yield ListedVersion(key, info.size_bytes, info.last_modified, info.s3_version, place == 0)
 
     async def delete_version(self, key: str, s3_version: str) -> None:
         await asyncio.sleep(0)

@@ -305,10 +305,11 @@ class Intent(Struct, kw_only=True):
 class UploadRequest(Struct, kw_only=True):
     """``direct``: permits for clients that only PUT (scripts, forms); they commit by themselves.
 
-    ``grant`` asks for permits under a grant this device already holds (renewing its credential mid-way).
+    ``grant`` asks for permits under a grant this device already holds, and renews its credential; without intents it
+    does only that.
     """
 
-    intents: Annotated[list[Intent], Meta(min_length=1, max_length=MAX_REQUESTS)]
+    intents: Annotated[list[Intent], Meta(max_length=MAX_REQUESTS)] = []
     direct: bool = False
     grant: IdOrEmpty = ""
 

@@ -34,6 +34,13 @@ class ListedObject(msgspec.Struct, frozen=True):
     last_modified: int
 
 
+class ListedVersion(ListedObject, frozen=True):
+    """One object version. ``latest``: the key's current one."""
+
+    s3_version: str
+    latest: bool
+
+
 class ObjectStore(Protocol):
     async def head(self, key: str, s3_version: str = "") -> ObjectInfo:
         """What is stored under ``key``: the named version, else the current one."""
@@ -55,6 +62,10 @@ class ObjectStore(Protocol):
 
     def list_objects(self, prefix: str, *, after: str = "") -> AsyncIterator[ListedObject]:
         """The same listing with what it says of each object. As dear as ``list_keys``."""
+        ...
+
+    def list_versions(self, prefix: str) -> AsyncIterator[ListedVersion]:
+        """Every version of every key under ``prefix``, in order of keys, a key's newest version first."""
         ...
 
     async def delete_version(self, key: str, s3_version: str) -> None:

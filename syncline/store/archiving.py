@@ -3,7 +3,7 @@
 Rows in the table ``directory``::
 
     pk = archive#{shard}      sk = {library}      mark, claimed_until (Unix ms)
-    pk = archived#{library}   sk = {incarnation}  seq, changes, epoch, name
+    pk = archived#{library}   sk = {incarnation}  seq, changes, epoch, name, tidied, abouts
     pk = snapshot#{library}   sk = {incarnation}  seq, body (packed SnapshotRecord)
 
 Whoever changes a library marks it: the syncer for commits it is told of, the directory for members and names, in the
@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from syncline.domain.errors import ConditionFailed
-from syncline.ports.tables import Below, Delete, Equals, Exists, Key, Table, Tables, Update
+from syncline.ports.tables import Below, Delete, Equals, Exists, Key, Table, Tables, Update, Value
 from syncline.store.codec import number, pack, text, unpack
 
 SHARDS = 16
@@ -35,12 +35,17 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class ArchiveState(msgspec.Struct, frozen=True):
-    """Everything up to ``seq`` is in the bucket, ``changes`` changes in all; and the members as of ``epoch``."""
+    """Everything up to ``seq`` is in the bucket, ``changes`` changes in all; and the members as of ``epoch``.
+
+    Up to ``tidied`` no replaced pieces are left; ``untidy_abouts``: older ones than the newest may be there.
+    """
 
     seq: int = 0
     changes: int = 0
     epoch: int = 0
     name: str = ""
+    tidied: int = 0
+    untidy_abouts: bool = False
 
 
 class SnapshotRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -116,7 +121,8 @@ class ArchiveStore:
             return ArchiveState()
         members = (number(row, "epoch"), text(row, "name")) if "epoch" in row else (0, "")
         counted = (number(row, "seq"), number(row, "changes")) if "seq" in row else (0, 0)
-        return ArchiveState(*counted, *members)
+        tidied = number(row, "tidied") if "tidied" in row else 0
+        return ArchiveState(*counted, *members, tidied, row.get("untidy_abouts") is True)
 
     async def advance(self, library: str, incarnation: str, *, seq: int, changes: int) -> None:
         """Never goes back: somebody else may have come further."""
@@ -127,7 +133,18 @@ class ArchiveStore:
 
     async def members_archived(self, library: str, incarnation: str, *, epoch: int, name: str) -> None:
         key = _state_key(library, incarnation)
-        await self._tables.write(Update(Table.DIRECTORY, key, set={"epoch": epoch, "name": name}))
+        said: dict[str, Value] = {"epoch": epoch, "name": name, "untidy_abouts": True}
+        await self._tables.write(Update(Table.DIRECTORY, key, set=said))
+
+    async def tidy(self, library: str, incarnation: str, *, tidied: int, abouts_of: int | None) -> None:
+        """Nothing that was replaced is left up to ``tidied`` and, with ``abouts_of``, among the abouts of before that
+        epoch."""
+        key = _state_key(library, incarnation)
+        await self._tables.write(Update(Table.DIRECTORY, key, set={"tidied": tidied}))
+        if abouts_of is not None:
+            with contextlib.suppress(ConditionFailed):
+                unchanged = Equals({"epoch": abouts_of})
+                await self._tables.write(Update(Table.DIRECTORY, key, set={"untidy_abouts": False}, when=unchanged))
 
     # -- snapshots
 

@@ -27,7 +27,7 @@ from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
 from syncline.domain.membership import MemberChange
 from syncline.domain.rights import Role, highest
 from syncline.ports.tables import Absent, Below, Check, Delete, Put, Row, Table, Tables
-from syncline.store import archiving, membership
+from syncline.store import archiving, membership, usage
 from syncline.store.codec import text
 from syncline.store.directory_rows import (
     AccountRecord,
@@ -83,6 +83,7 @@ class Directory(People):
                 *member_puts(MemberRecord(library.id, owner, Role.OWNER)),
                 *self._journal.creation(library.id, incarnation),
                 archiving.mark(library.id, "new"),
+                usage.beginning(library.id),
             ]
         )
 

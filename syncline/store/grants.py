@@ -32,6 +32,8 @@ PERMIT_ALLOWANCE_S = GRANT_RENEWABLE_S
 A large file's permit is fixed when its multipart upload begins, while its bytes go on arriving under renewed
 credentials of the same grant; so it lives as long as a grant may be renewed. Writing needs a living credential anyway.
 """
+LAST_AFTER_S = PERMIT_ALLOWANCE_S + 2 * 3_600
+"""So long after its credential's end a grant is looked at for the last time, and settled for good."""
 _HOUR_S = 3_600
 _READ_AT_ONCE = 100
 

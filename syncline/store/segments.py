@@ -6,7 +6,7 @@ Keys, each written once and never changed::
     journal/{library}/{incarnation}/about-{at_ms}              the library's name, members and origin (``About``)
 
 A segment that is still filling is archived in pieces, each with what is new; when it is full (and not too large) one
-object holds all of it, and the pieces are of no use any more. Pieces may overlap: the same seq is the same commit.
+object holds all of it, and the pieces go a day later. Pieces may overlap: the same seq is the same commit.
 
 Bodies: ``syncline archive 1`` and a line feed, the SHA-256 (32 bytes) of what follows, then zlib over msgpack.
 """
@@ -109,11 +109,20 @@ def library_prefix(library: str) -> str:
 
 
 def segment_key(library: str, incarnation: str, first: int, last: int) -> str:
-    return f"{ROOM}{library}/{incarnation}/{segment_of(last):08d}-{first:012d}-{last:012d}"
+    return f"{segment_prefix(library, incarnation, last)}{first:012d}-{last:012d}"
 
 
 def about_key(library: str, incarnation: str, at_ms: int) -> str:
-    return f"{ROOM}{library}/{incarnation}/about-{at_ms:015d}"
+    return f"{abouts_prefix(library, incarnation)}{at_ms:015d}"
+
+
+def segment_prefix(library: str, incarnation: str, seq: int) -> str:
+    """Under which the objects of the segment of ``seq`` lie."""
+    return f"{ROOM}{library}/{incarnation}/{segment_of(seq):08d}-"
+
+
+def abouts_prefix(library: str, incarnation: str) -> str:
+    return f"{ROOM}{library}/{incarnation}/about-"
 
 
 def parse_key(key: str) -> SegmentKey | AboutKey | None:

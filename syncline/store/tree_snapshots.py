@@ -25,7 +25,11 @@ READ_BYTES = 8 * 1024 * 1024
 
 
 def snapshot_key(library: str, incarnation: str, seq: int) -> str:
-    return f"snapshots/{library}/{incarnation}/{seq:012d}"
+    return f"{snapshots_prefix(library, incarnation)}{seq:012d}"
+
+
+def snapshots_prefix(library: str, incarnation: str) -> str:
+    return f"snapshots/{library}/{incarnation}/"
 
 
 def is_due(newest: SnapshotRecord | None, changes: int, threshold: int) -> bool:

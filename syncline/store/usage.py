@@ -2,7 +2,8 @@
 
 Rows in the table ``directory``::
 
-    pk = usage#{library}   sk = usage   bytes; quota_bytes where the library has a quota of its own
+    pk = usage#{library}   sk = usage   bytes; quota_bytes where the library has a quota of its own;
+                                        whole: nothing landed before counting began that is not in ``bytes``
     pk = quota#{account}   sk = quota   quota_bytes where the account has a quota of its own
     pk = freed#{library}   sk = {key}#{S3 version}   expires_at: these bytes were counted as gone
     pk = grant#{grant}     sk = grant   counted: the part of ``bytes`` that stands for this grant (see ``grants``)
@@ -11,7 +12,8 @@ Rows in the table ``directory``::
 before they are given out, and once no credential of a grant is alive, the sweep sets ``counted`` to the size of what
 lies under the grant's prefix: orphans stay counted, what never landed does not. Both numbers move in one transaction,
 so a crash between any two steps leaves nothing counted that is not settled later, and an append has nothing to count.
-Copies name bytes that are there already and count nothing.
+Copies name bytes that are there already and count nothing. Of a key that a plain tool overwrote (``direct/``) every
+version in S3 counts: each is paid for, and each goes by itself. Counts that are lost: ``recounting``.
 """
 
 from __future__ import annotations
@@ -23,14 +25,15 @@ import msgspec
 
 from syncline.domain.errors import ConditionFailed
 from syncline.domain.nodes import Location
+from syncline.domain.permits import parse_key
 from syncline.domain.rights import Role
-from syncline.ports.objects import ObjectStore
 from syncline.ports.tables import Absent, Below, Equals, Key, Put, Row, Table, Tables, Update
 from syncline.store.codec import number
-from syncline.store.grants import GrantRecord, grant_key, opening
+from syncline.store.grants import LAST_AFTER_S, GrantRecord, grant_key, hour_of, opening
 
 NO_QUOTA = 0
 LIBRARIES_COUNTED_MAX = 10_000
+COUNTED_WHOLE = "whole"
 FREED_KEPT_S = 90 * 24 * 3600
 """Whoever frees the same bytes again does so long before."""
 
@@ -131,8 +134,12 @@ class Usage:
     async def freed(self, library: str, location: Location, *, now_ms: int) -> None:
         """Count bytes as gone that were removed from the bucket; once, however often it is said.
 
-        Only for objects of grants that are done: a grant still to be settled would count them as gone again.
+        Those of a grant that is yet to be settled are left to that: what is not there any more will not count.
         """
+        key = parse_key(location.key)
+        grant = None if key is None else await self._tables.get(Table.DIRECTORY, grant_key(key.grant))
+        if grant is not None and hour_of(now_ms // 1000) < hour_of(number(grant, "ends_at") + LAST_AFTER_S):
+            return
         row: Row = {
             "pk": f"freed#{library}",
             "sk": f"{location.key}#{location.s3_version}",
@@ -142,21 +149,11 @@ class Usage:
         with contextlib.suppress(ConditionFailed):
             await self._tables.transact([Put(Table.DIRECTORY, row, Absent()), gone])
 
-    async def recount(self, library: str, objects: ObjectStore) -> int:
-        """Set the count to what lies in the bucket now; the bytes. For a library that is at rest: no grant is open.
 
-        Raises ``ConditionFailed`` when something was counted meanwhile.
-        """
-        key = usage_key(library)
-        row = await self._tables.get(Table.DIRECTORY, key)
-        found = 0
-        for room in ("objects", "direct"):
-            async for listed in objects.list_objects(f"{room}/{library}/"):
-                found += listed.size_bytes
-        before = _usage(row).bytes
-        when = Equals({"bytes": before}) if row is not None and "bytes" in row else Below("bytes", 1)
-        await self._tables.write(Update(Table.DIRECTORY, key, set={"bytes": found}, when=when))
-        return found
+def beginning(library: str) -> Put:
+    """For the transaction that makes a library: it holds nothing."""
+    key = usage_key(library)
+    return Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, "bytes": 0, COUNTED_WHOLE: 1})
 
 
 def usage_key(library: str) -> Key:

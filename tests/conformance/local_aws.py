@@ -134,7 +134,7 @@ async def _tester(stack: LocalAws) -> AccessKey:
         "sqs:*": f"arn:aws:sqs:{account}:{names.stack}-*",
         "sns:Publish": names.topic_arn,
         "ses:*": "*",
-        "s3:ListBucket": names.bucket_arn,
+        "s3:ListBucket*": names.bucket_arn,
         "s3:*": f"{names.bucket_arn}/*",
     }
     statements = [{"Effect": "Allow", "Action": do, "Resource": on} for do, on in allowed.items()]

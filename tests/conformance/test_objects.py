@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from syncline.domain.errors import ConditionFailed, NotFound
-from syncline.ports.objects import ListedObject
+from syncline.ports.objects import ListedObject, ListedVersion
 from syncline.ports.queues import Queue
 
 BYTES = bytes(range(256)) * 40
@@ -128,6 +128,26 @@ async def test_a_listing_tells_size_and_time_of_the_current_version(objects, uni
     listed = [found async for found in objects.list_objects(f"commands/{unique}/")]
     assert listed == [ListedObject(info.key, info.size_bytes, info.last_modified) for info in (newer, other)]
     assert [found.key async for found in objects.list_objects(f"commands/{unique}/", after=newer.key)] == [other.key]
+
+
+async def test_every_version_of_every_key_is_listed_the_newest_first(objects, unique):
+    put = [
+        await objects.put(f"direct/{unique}/{name}", body) for name, body in (("a", b"1"), ("b", b"2"), ("a", b"33"))
+    ]
+    await objects.delete_version(put[1].key, put[1].s3_version)
+    wanted = [
+        ListedVersion(info.key, info.size_bytes, info.last_modified, info.s3_version, latest)
+        for info, latest in ((put[2], True), (put[0], False))
+    ]
+    assert [found async for found in objects.list_versions(f"direct/{unique}/")] == wanted
+
+
+async def test_listing_versions_goes_on_over_pages(objects, unique):
+    for start in range(0, 520, 40):
+        await asyncio.gather(*(objects.put(f"commands/{unique}/{n:03}", b"") for n in range(start, start + 40)))
+        await asyncio.gather(*(objects.put(f"commands/{unique}/{n:03}", b"x") for n in range(start, start + 40)))
+    found = [(one.key[-3:], one.latest) async for one in objects.list_versions(f"commands/{unique}/")]
+    assert found == [(f"{n:03}", latest) for n in range(520) for latest in (True, False)]
 
 
 async def test_listing_goes_on_over_pages(objects, unique):

@@ -11,6 +11,7 @@ from syncline.client.cli.output import size_text
 from syncline.messages.records import AuditEntry
 from syncline.store.audit import STACK, Audit, account_subject, email_subject, library_subject, now_place
 from syncline.store.directory import normal_email
+from syncline.store.recounting import Recounting
 from syncline.store.usage import Usage
 
 ENTRIES_DEFAULT = 50
@@ -85,7 +86,7 @@ async def quota(call: Call, library: str | None, account: str | None, quota_byte
 
 @command("usage", examples=["syncline-admin usage 3kq7hd5m2xw4pnbvz6ta", "syncline-admin usage 3kq7… --recount"])
 @click.argument("library")
-@click.option("--recount", is_flag=True, help="Set the count to what the bucket holds. Only while nobody uploads.")
+@click.option("--recount", is_flag=True, help="Set the count to what the bucket holds.")
 async def usage(call: Call, library: str, recount: bool) -> Answer:
     """Say how many bytes a library holds, as it is counted; with --recount, as the bucket has it."""
     async with call.ports() as ports:
@@ -95,7 +96,8 @@ async def usage(call: Call, library: str, recount: bool) -> Answer:
         found = counted
         if recount:
             await record(ports, "usage.recount", library=library, details={"counted_bytes": counted})
-            found = await counting.recount(library, ports.objects)
+            now_s = ports.clock.now_ms() // 1000
+            found = await Recounting(ports.tables, ports.objects).recount(library, now_s=now_s)
     text = size_text(found) + (f" (counted before: {size_text(counted)})" if found != counted else "")
     document = {"library": library, "used_bytes": found, "counted_before_bytes": counted}
     return Answer(document, text, Exit.OK)

@@ -80,7 +80,7 @@ class Sender:
             except SynclineError as error:
                 self._fail(ready, error)
                 return
-            s3 = self._transfers.s3(GrantCredentials(self._api, self._library, answer, intents[0]))
+            s3 = self._transfers.s3(GrantCredentials(self._api, self._library, answer))
             permits = zip(ready, answer.permits, strict=True)
             arrived = await each([partial(self._put, one, permitted, s3) for one, permitted in permits])
             await self._commit([sent for sent in arrived if sent is not None], counter)
@@ -123,7 +123,7 @@ class Sender:
             )
             self._index.keep_upload(self._library, ident, state, int(time.time()))
 
-        s3 = self._transfers.s3(GrantCredentials(self._api, self._library, answer, intent))
+        s3 = self._transfers.s3(GrantCredentials(self._api, self._library, answer))
         if not await self._sent(looked, permitted, s3, upload=begun.upload if begun else "", begun=keep):
             return False
         await self._commit([(looked, permitted)], counter)

@@ -20,6 +20,7 @@ from syncline.store.archive import Archive
 from syncline.store.archiving import ArchiveStore
 from syncline.store.checkpoints import HEARERS, Checkpoints
 from syncline.store.incarnations import Incarnations
+from syncline.store.usage import Usage
 from tests.unit.admin.world import Operated, a_life
 from tests.unit.metadata.world import ALICE, BOB, DESKTOP, FORGERS_KEYS, LIBRARY
 
@@ -27,6 +28,10 @@ from tests.unit.metadata.world import ALICE, BOB, DESKTOP, FORGERS_KEYS, LIBRARY
 def contents(tree: Tree) -> dict[str, str]:
     """Path → checksum of everything live ("" for a folder)."""
     return {tree.path(node): node.version.checksum if node.version else "" for node in tree.live_nodes()}
+
+
+async def stored_bytes(world: Operated) -> int:
+    return sum([one.size_bytes async for one in world.objects.list_versions(f"objects/{LIBRARY}/")])
 
 
 async def test_the_bucket_alone_gives_back_everything(world):
@@ -48,6 +53,7 @@ async def test_the_bucket_alone_gives_back_everything(world):
     assert account.id == ALICE
     assert account.password_hash == "none"
     assert (await world.check()).counts == {}
+    assert (await Usage(world.tables).of_library(LIBRARY)).bytes == await stored_bytes(world)
 
 
 async def test_what_landed_after_the_archive_becomes_versions_again(world):
@@ -244,7 +250,7 @@ async def test_cut_short_anywhere_doing_it_again_does_it_all(world, seed):
     before = contents(await world.tree())
     if seed % 2:
         world.lose_tables()
-    plan = FaultPlan(seed, before=0.02, after=0.02)
+    plan = FaultPlan(seed, before=0.01, after=0.01)
     for _ in range(200):
         try:
             await Rebuilding(world.ports(FaultyTables(world.tables, plan))).rebuild(LIBRARY, yes=True)

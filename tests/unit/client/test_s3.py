@@ -20,7 +20,7 @@ from syncline.client.credentials import GrantCredentials
 from syncline.client.s3 import RENEWALS_MAX, S3, sha256_base64
 from syncline.client.s3_xml import Part
 from syncline.domain.errors import Broken, ConditionFailed, NotFound, Refused, Temporary
-from syncline.messages.api import Intent, S3Credential, UploadAnswer, UploadRequest
+from syncline.messages.api import S3Credential, UploadAnswer, UploadRequest
 
 MIB = 1024 * 1024
 ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>no</Message></Error>"
@@ -344,11 +344,10 @@ async def test_a_grant_is_renewed_once_for_all_who_ask() -> None:
         async def downloads(self, library):
             raise AssertionError
 
-    intent = Intent(size_bytes=1, checksum="c" * 44, mtime_ns=0)
     answer = UploadAnswer(grant="g" * 20, credential=spent, permits=[])
-    credentials = GrantCredentials(Permissions(), "library", answer, intent)
+    credentials = GrantCredentials(Permissions(), "library", answer)
     assert await credentials.current() is spent
     renewed = [await credentials.renewed(spent) for _ in range(3)]
     assert len(asked) == 1
     assert all(credential is renewed[0] for credential in renewed)
-    assert asked[0].grant == "g" * 20
+    assert (asked[0].grant, asked[0].intents) == ("g" * 20, []), "nothing is counted again"

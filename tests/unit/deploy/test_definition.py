@@ -123,13 +123,13 @@ def test_a_policy_names_what_it_allows(definition, service):
         )
 
 
-def test_nobody_may_remove_bytes_but_metadata_versions_that_were_given_up(definition):
+def test_nobody_may_remove_bytes_but_metadata_what_was_given_up_and_the_syncer_what_was_replaced(definition):
+    removing = {"metadata": ("objects/", "direct/"), "syncer": ("journal/", "snapshots/")}
     for service in SERVICES:
-        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration"):
-            if (service, action) != ("metadata", "s3:DeleteObjectVersion"):
-                assert allowed(definition, service, action) == set()
-    freed = allowed(definition, "metadata", "s3:DeleteObjectVersion")
-    assert freed == {NAMES.objects_arn("objects/"), NAMES.objects_arn("direct/")}
+        for action in ("s3:DeleteObject", "s3:PutLifecycleConfiguration"):
+            assert allowed(definition, service, action) == set()
+        removed = {NAMES.objects_arn(prefix) for prefix in removing.get(service, ())}
+        assert allowed(definition, service, "s3:DeleteObjectVersion") == removed
 
 
 def test_only_metadata_writes_versions_and_the_gateway_writes_heads(definition):

@@ -42,6 +42,19 @@ async def test_what_was_permitted_is_committed_though_the_quota_shrank_meanwhile
         assert status == 507
 
 
+async def test_renewing_a_credential_takes_no_room():
+    async with running_world(quotas=Quotas(library_bytes=600)) as world:
+        alice = await world.person("alice")
+        library = await alice.library()
+        _, granted = await ask(alice, library, b"x" * 600)
+        for _ in range(3):
+            status, again = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"grant": granted["grant"]})
+            assert (status, again["grant"], again["permits"]) == (200, granted["grant"], [])
+        assert (await Usage(world.tables).of_library(library)).bytes == 600
+        status, problem = await alice.ask("POST", f"/v1/libraries/{library}/uploads", {"intents": []})
+        assert (status, problem["at"]) == (422, "$.intents")
+
+
 async def test_copies_take_no_room():
     async with running_world(quotas=Quotas(library_bytes=600)) as world:
         alice = await world.person("alice")

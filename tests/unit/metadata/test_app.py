@@ -7,6 +7,7 @@ import asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
 from services.metadata.app import make_pages, parts
+from services.metadata.giving_up import FREE_AFTER_S
 from syncline.domain.errors import Temporary
 from syncline.memory.clock import ManualClock
 from syncline.memory.queues import MemoryQueues
@@ -29,6 +30,7 @@ async def test_the_service_runs_until_drained_and_leaves_nothing_half_done(world
         clock=world.clock,
         keys=KEYS,
         metrics=metrics,
+        free_after_s=FREE_AFTER_S,
         sweep_interval_s=60,
     )
     living = asyncio.ensure_future(live(work, stop=stop))

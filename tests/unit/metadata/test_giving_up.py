@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from services.metadata.giving_up import GRACE_S, LOOK_AGAIN_MS, GivingUp
+from services.metadata.giving_up import FREE_AFTER_S, LOOK_AGAIN_MS, GivingUp
 from syncline.domain.commands import AddVersion, CopyVersion, MakeFolder, Remove, Request
 from syncline.domain.errors import NotFound
 from syncline.domain.facts import is_live
@@ -129,7 +129,7 @@ async def test_superseded_versions_go_after_their_days_and_their_bytes_after_the
     tree = await library.tree()
     assert [tree.is_purged(version(node)) for node in (first, second, third)] == [True, False, False]
     assert await library.copy(version(first), name="again") == "refused"
-    await library.later(GRACE_S / DAY_S - 1)
+    await library.later(FREE_AFTER_S / DAY_S - 1)
     await library.give_up()
     assert await library.has(place(first))
     await library.later(2)
@@ -173,7 +173,7 @@ async def test_what_was_removed_goes_with_all_that_was_in_it_and_leaves_the_tras
     assert [tree.is_purged(permit.id) for permit in permits] == [True] * 3
     assert not tree.is_purged(version(kept))
     assert await library.trash() == []
-    await library.later(GRACE_S / DAY_S + 1)
+    await library.later(FREE_AFTER_S / DAY_S + 1)
     await library.give_up()
     nodes = [await library.node(permit.node) for permit in permits]
     # The first one's bytes are those of a live copy.
@@ -190,7 +190,7 @@ async def test_a_legal_hold_keeps_everything_and_its_end_lets_all_go_on(library:
     assert (await library.tree()).is_purged(version(first))
     await library.remove(second)
     await library.rules(versions_days=1, trash_days=1, hold=True)
-    await library.later(GRACE_S / DAY_S + 10)
+    await library.later(FREE_AFTER_S / DAY_S + 10)
     await library.give_up()
     assert await library.has(place(first)), "under a hold bytes stay, even those of what was given up before"
     assert not (await library.tree()).is_purged(version(second))
@@ -240,7 +240,7 @@ async def test_bytes_live_exactly_as_long_as_something_names_them(seed: int) -> 
     await library.rules(**rules)
     for step in range(30):
         await wander(random, library, step)
-        await library.later(random.choice((0, 0.5, 2, GRACE_S / DAY_S / 2)))
+        await library.later(random.choice((0, 0.5, 2, FREE_AFTER_S / DAY_S / 2)))
         if random.random() < 0.5:
             await library.give_up()
         await nothing_named_is_gone(library, seed)
@@ -248,7 +248,7 @@ async def test_bytes_live_exactly_as_long_as_something_names_them(seed: int) -> 
     await library.rules(**rules, hold=hold)
     before = sum(len(versions) for versions in library.world.objects._versions.values())
     for _ in range(2):
-        await library.later(GRACE_S / DAY_S + 10)
+        await library.later(FREE_AFTER_S / DAY_S + 10)
         await library.give_up()
     await nothing_named_is_gone(library, seed)
     after = sum(len(versions) for versions in library.world.objects._versions.values())

@@ -11,7 +11,6 @@ from services.metadata.grant_sweep import (
     ENDED_AFTER_S,
     ENDED_S_MAX,
     GIVE_UP_AFTER_S,
-    LAST_AFTER_S,
     next_entry,
 )
 from syncline.domain.checksums import SINGLE_PUT_MAX_BYTES
@@ -20,7 +19,7 @@ from syncline.domain.permits import seal_permit
 from syncline.memory.counting import CountingObjects, CountingTables, Counts
 from syncline.ports.queues import Queue
 from syncline.ports.tables import Put, Row, Table
-from syncline.store.grants import Entry, Grants, hour_of
+from syncline.store.grants import LAST_AFTER_S, Entry, Grants, hour_of
 from syncline.store.sweeps import Sweeps
 from tests.unit.metadata.sweeping import CREDENTIAL_S, DIRECT_GRANT, a_grant, emptied, some_id, sweep
 from tests.unit.metadata.world import (

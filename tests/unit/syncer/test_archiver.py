@@ -126,7 +126,7 @@ async def test_whatever_fails_it_stays_due_until_it_is_archived(world, seed):
     tables, objects = FaultyTables(world.tables, plan), FaultyObjects(world.objects, plan)
     faulty = Archiver(tables, objects, world.clock, Metrics("syncer"), snapshot_changes=20)
     left = 1
-    for _ in range(300):
+    for _ in range(1_000):
         try:
             left = await faulty.archive_due()
         except Temporary:
