@@ -141,8 +141,10 @@ class Api:
 
     # -- looking
 
-    async def node(self, library: str, node: str) -> m.NodeState:
-        return await self._call("GET", f"/v1/libraries/{library}/nodes/{node}", m.NodeState)
+    async def node(self, library: str, node: str, *, at: str = "") -> m.NodeState:
+        """A node, removed ones too, as it is or was at a time or seq."""
+        query = {"at": at} if at else {}
+        return await self._call("GET", f"/v1/libraries/{library}/nodes/{node}", m.NodeState, query=query)
 
     async def find(self, library: str, path: str, *, at: str = "") -> m.NodeState:
         """The live node at a path ("" is the root), now or at a time or seq."""

@@ -272,21 +272,13 @@ def prune(db: sqlite3.Connection, at_ms: int, *, rows_max: int = LOG_ROWS_MAX) -
 
 
 def read(
-    db: sqlite3.Connection, link: str, path: str, nodes: Sequence[str], *, below: bool, since_ms: int, limit: int
+    db: sqlite3.Connection, link: str, path: str, nodes: Sequence[str], *, since_ms: int, limit: int
 ) -> list[Entry]:
-    """The last ``limit`` entries, oldest first: of these nodes, of the path, and with ``below`` of all under it."""
-    clauses, values = ["path = ?"], [path]
-    if below:
-        clauses, values = (
-            ["(path >= ? AND path < ?)"],
-            [f"{path}/" if path else "", f"{path}0" if path else "\U0010ffff"],
-        )
-        if path:
-            clauses, values = [*clauses, "path = ?"], [*values, path]
-    clauses += ["node = ?"] * len(nodes)
-    where = " OR ".join(clauses)
+    """The last ``limit`` entries, oldest first: of these nodes, of the path, and of all under it."""
+    below = (f"{path}/", f"{path}0") if path else ("", "\U0010ffff")  # "0" follows "/"
+    where = " OR ".join(["path = ?", "path >= ? AND path < ?", *["node = ?"] * len(nodes)])
     query = f"SELECT state FROM log WHERE link = ? AND at_ms >= ? AND ({where}) ORDER BY id DESC LIMIT ?"  # noqa: S608
-    rows = db.execute(query, (link, since_ms, *values, *nodes, min(limit, READ_MAX))).fetchall()
+    rows = db.execute(query, (link, since_ms, path, *below, *nodes, min(limit, READ_MAX))).fetchall()
     return [_decode(row[0]) for row in reversed(rows)]
 
 

@@ -236,15 +236,22 @@ class Index:
 
     # -- the log of files
 
-    def log(self, link: Link, path: str, *, below: bool = False, since_ms: int = 0, limit: int) -> list[filelog.Entry]:
-        """What was done to the files that are or were at a path, wherever they were then; with ``below``, to all that
-        was under it. The last ``limit`` entries, oldest first."""
+    def log(self, link: Link, path: str, *, since_ms: int = 0, limit: int) -> list[filelog.Entry]:
+        """What was done to the files that are or were at a path or under it, wherever those at it were then. The last
+        ``limit`` entries, oldest first."""
+        nodes = self._nodes_at(link, path)
+        with self._ours():
+            return filelog.read(self._db, link.id, path, nodes, since_ms=since_ms, limit=limit)
+
+    def node_at(self, link: Link, path: str) -> str:
+        """The node at a path of the disk, or the last that was, as the log tells; "" when neither is known."""
+        return next(iter(self._nodes_at(link, path)), "")
+
+    def _nodes_at(self, link: Link, path: str) -> list[str]:
         paths = base_paths(self.base(link))
         with self._ours():
-            nodes = [node for node, at in paths.items() if at == path and path] or filelog.nodes_at(
-                self._db, link.id, path
-            )
-            return filelog.read(self._db, link.id, path, nodes, below=below, since_ms=since_ms, limit=limit)
+            here = [node for node, at in paths.items() if at == path]
+            return here or filelog.nodes_at(self._db, link.id, path)
 
     def log_news(self, link: Link, entries: Sequence[filelog.Entry], at_ms: int) -> None:
         """What a pass found and left; told once, not in each pass. Drops what is too old at ``at_ms``."""

@@ -52,7 +52,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "history": Entry("versions", "List the versions of a file."),
         "trash": Entry("past", "List what was removed from a library."),
         "restore": Entry("past", "Bring back what was removed, or an older version."),
-        "rewind": Entry("past", "Make a folder of a library as it was at a time."),
+        "rewind": Entry("past", "Make a folder as it was at a time."),
     },
     "Mail": {
         "follow": Entry("following", "Get mail when something changes."),
@@ -67,6 +67,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "sync": Entry("syncing", "Bring folders and libraries together, once."),
         "watch": Entry("syncing", "Keep folders in sync until stopped."),
         "status": Entry("looking", "Show what is linked, and what is still to do."),
+        "log": Entry("logs", "Show what was done to a file, when and why."),
         "compare": Entry("looking", "Compare a folder with its library by checksum."),
     },
 }

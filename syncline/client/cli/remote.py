@@ -27,15 +27,19 @@ NOT_THERE = frozenset({"no-such-node", "not-found", "http-404"})
 class RemotePath:
     """``library``: a name or id. ``path``: clean, "" is the root. ``node``: the id where one was given instead.
 
-    ``into`` is set when the path was written with a "/" at its end: it is a folder to put things into.
+    ``into`` is set when the path was written with a "/" at its end: it is a folder to put things into. ``local`` is
+    the path in a linked folder that it was said with; ``node`` may then be "", or of something that is gone.
     """
 
     library: str
     path: str
     node: str = ""
     into: bool = False
+    local: str = ""
 
     def __str__(self) -> str:
+        if self.local:
+            return self.local
         return f"{self.library}:{NODE_MARK + self.node if self.node else self.path}"
 
 

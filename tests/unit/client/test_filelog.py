@@ -34,12 +34,12 @@ def index(tmp_path: Path) -> Index:
     return index
 
 
-def log(client: Client, path: str, *, below: bool = False) -> list[Entry]:
-    return client.engine.index.log(client.engine.links()[0], path, below=below, limit=100)
+def log(client: Client, path: str) -> list[Entry]:
+    return client.engine.index.log(client.engine.links()[0], path, limit=100)
 
 
-def told(client: Client, path: str, *, below: bool = False) -> list[tuple[What, str]]:
-    return [(entry.what, entry.path) for entry in log(client, path, below=below)]
+def told(client: Client, path: str) -> list[tuple[What, str]]:
+    return [(entry.what, entry.path) for entry in log(client, path)]
 
 
 def entry(path: str, *, at_ms: int = 0, what: What = What.SENT, why: str = "new here") -> Entry:
@@ -79,9 +79,9 @@ async def test_a_files_life_is_told_on_both_sides(pair: tuple[Client, Client]) -
     assert (fetched.why, fetched.author and fetched.author.device) == ("changed in the library", "bob")
     assert (moved.to, removed.author and removed.author.account) == ("docs/final.txt", "bob's")
     assert fetched.version != sent.version != ""
-    assert told(alice, "docs", below=True)[0] == (What.MADE_THERE, "docs")
-    assert len(log(alice, "", below=True)) == 5
-    assert log(alice, "doc", below=True) == []
+    assert told(alice, "docs")[0] == (What.MADE_THERE, "docs")
+    assert len(log(alice, "")) == 5
+    assert log(alice, "doc") == []
 
 
 async def test_a_conflict_names_the_copy(pair: tuple[Client, Client]) -> None:
@@ -93,7 +93,7 @@ async def test_a_conflict_names_the_copy(pair: tuple[Client, Client]) -> None:
     bob.write("plan.txt", "his own, longer still")
     await alice.sync()
     await bob.sync()
-    conflict = next(entry for entry in log(bob, "", below=True) if entry.what is What.CONFLICT)
+    conflict = next(entry for entry in log(bob, "") if entry.what is What.CONFLICT)
     assert (conflict.path, conflict.why) == ("plan.txt", "changed here and by someone else")
     assert conflict.to.startswith("plan (conflict ")
     await alice.sync()
@@ -133,9 +133,9 @@ def test_an_entry_is_written_with_what_it_tells_of_or_not_at_all(index: Index) -
     with pytest.raises(KeyError):
         index.agree(LINK, [base_node("f")], log=broken())
     assert not index.base(LINK).nodes
-    assert index.log(LINK, "", below=True, limit=9) == []
+    assert index.log(LINK, "", limit=9) == []
     index.agree(LINK, [base_node("f")], log=[entry("a")])
-    assert [e.path for e in index.log(LINK, "", below=True, limit=9)] == ["a"]
+    assert [e.path for e in index.log(LINK, "", limit=9)] == ["a"]
 
 
 def test_the_oldest_go_first() -> None:
@@ -143,7 +143,7 @@ def test_the_oldest_go_first() -> None:
     db.executescript(filelog.TABLE)
 
     def left() -> list[str]:
-        return [e.path for e in filelog.read(db, "link", "", [], below=True, since_ms=0, limit=9)]
+        return [e.path for e in filelog.read(db, "link", "", [], since_ms=0, limit=9)]
 
     now = (filelog.LOG_DAYS_MAX + 1) * DAY_MS
     filelog.write(db, "link", [entry(f"old{n}", at_ms=5) for n in range(2_500)])

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from pathlib import Path
+
 import click
 
 from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command
-from syncline.client.cli.commands.versions import find_file
+from syncline.client.cli.commands.versions import find_file, only_file
 from syncline.client.cli.exits import Exit
+from syncline.client.cli.local_paths import EITHER_PATH, meant
 from syncline.client.cli.outcomes import told
 from syncline.client.cli.output import columns, counted, name_text, size_text, time_text
-from syncline.client.cli.remote import LIBRARY_OR_PATH, REMOTE_PATH, RemotePath, find_library, find_node, look_up
+from syncline.client.cli.remote import (
+    LIBRARY_OR_PATH,
+    NOT_THERE,
+    REMOTE_PATH,
+    RemotePath,
+    find_library,
+    find_node,
+    look_up,
+)
+from syncline.client.cli.times import PAST_OR_SEQ
 from syncline.domain.errors import Broken, Refused
 from syncline.domain.nodes import Kind
-from syncline.messages.api import Library
-from syncline.messages.history import NotRestored, RemovedNode, RestoreAnswer, RestoreNode, Rewind, RewindChange
+from syncline.messages.api import Library, NodeState
+from syncline.messages.history import (
+    NotRestored,
+    RemovedNode,
+    RestoreAnswer,
+    RestoreNode,
+    Rewind,
+    RewindAnswer,
+    RewindChange,
+)
 
 LISTED = 50
 TRASH_PAGES_MAX = 1_000
@@ -53,61 +75,103 @@ async def trash(call: Call, library: RemotePath, limit: int) -> Answer:
     "restore",
     examples=[
         "syncline restore Shared:docs",
+        "syncline restore ~/Shared/docs/plan.ods --at 'yesterday 14:00'",
         "syncline restore Shared:docs/plan.ods --to Shared:rescued/",
         "syncline restore Shared:notes.txt --version k3ktrpw6ysaqn2vbh7ce",
     ],
 )
-@click.argument("path", metavar="LIBRARY:PATH", type=REMOTE_PATH)
+@click.argument("path", metavar="PATH", type=EITHER_PATH)
 @click.option("--version", "version", metavar="ID", default="", help="Which version; syncline history lists them.")
+@click.option("--at", "at", metavar="TIME", type=PAST_OR_SEQ, default="", help="The version that was current then.")
 @click.option("--to", "to", metavar="LIBRARY:PATH", type=REMOTE_PATH, help="Where to, instead of where it was.")
-async def restore(call: Call, path: RemotePath, version: str, to: RemotePath | None) -> Answer:
+async def restore(call: Call, path: RemotePath | Path, version: str, at: str, to: RemotePath | None) -> Answer:
     """Bring back what was removed, or an older version.
 
-    A folder comes back with all that was in it when it was removed. With --version, a version is added to the file;
-    the ones in between stay in the history, and a removed file comes back with it.
+    PATH is LIBRARY:PATH, or a path in a linked folder, which the next sync brings it to. A folder comes back with all
+    that was in it when it was removed. With --version or --at, a version is added to the file; the ones in between stay
+    in the history, and a removed file comes back with it. A whole folder goes back in time with syncline rewind.
+
+    TIME is said like: 2 hours ago, yesterday 14:00, monday, 9:30, 2026-11-23, 2026-11-23T09:00+01:00.
     """
-    if version and to is not None:
-        raise click.UsageError("--version makes a file what it was, where it is; --to is for what was removed.")
+    if bool(version) + bool(at) + (to is not None) > 1:
+        raise click.UsageError("--version or --at makes a file what it was, where it is; --to is for what was removed.")
     async with call.api() as api:
-        library = await find_library(api, path.library)
-        if version:
-            node = await find_file(api, library, path)
+        library, path = await meant(call, api, path)
+        if version or at:
+            node = await _file_then(api, library, path, at) if at else await find_file(api, library, path)
+            version = version or (node.version.id if node.version else "")
             answer = await api.restore(library.id, node.id, version)
             done = f"{name_text(str(path))} is again as it was in version {version}."
-            return told(library, answer, [done], [str(path)])
+            return told(library, answer, [done + _comes_here(path)], [str(path)])
         return await _restore(api, library, path, await _place(api, library, path, to))
 
 
 @command(
     "rewind",
     examples=[
-        "syncline rewind Shared:docs --at 2026-11-23T09:00:00+01:00",
-        "syncline rewind Shared:docs --at 2026-11-23T09:00:00+01:00 --yes",
+        "syncline rewind ~/Shared/docs --at '2 hours ago'",
+        "syncline rewind Shared:docs --at 2026-11-23T09:00+01:00 --yes",
     ],
 )
-@click.argument("path", metavar="LIBRARY:PATH", type=REMOTE_PATH)
-@click.option("--at", required=True, metavar="TIME", help="As of when: RFC 3339 with its offset, or a seq.")
-@click.option("--yes", is_flag=True, help="Do it; without, only what would change is told.")
-async def rewind(call: Call, path: RemotePath, at: str, yes: bool) -> Answer:
-    """Make a folder of a library as it was at a time.
+@click.argument("path", metavar="DIR", type=EITHER_PATH)
+@click.option("--at", required=True, metavar="TIME", type=PAST_OR_SEQ, help="As of when: a time, or a library's seq.")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+async def rewind(call: Call, path: RemotePath | Path, at: str, yes: bool) -> Answer:
+    """Make a folder as it was at a time.
 
-    Without --yes it only tells what would change. What has come since goes to the trash; all versions stay.
+    DIR is a linked folder or one in it, or LIBRARY:PATH. Tells what would change and asks; where nobody can answer, it
+    only tells. It is one commit, or none. What has come since goes to the trash; all versions stay, so that a rewind
+    can be rewound. Every linked folder gets it with its next sync; what was changed here and not sent yet is kept.
+
+    TIME is said like: 2 hours ago, yesterday 14:00, monday, 9:30, 2026-11-23, 2026-11-23T09:00+01:00.
     """
     async with call.api() as api:
-        library = await find_library(api, path.library)
+        library, path = await meant(call, api, path)
         node = await find_node(api, library, path)
         answer = await api.rewind(library.id, node.id, Rewind(at=at, dry_run=not yes))
-    lines = [_change_text(change) for change in answer.changes]
-    if answer.total > len(answer.changes):
-        lines.append(f"… and {answer.total - len(answer.changes)} more")
+        if answer.dry_run and answer.total and not call.json and sys.stdin.isatty():
+            click.echo("\n".join(_change_lines(answer)))
+            if not await asyncio.to_thread(click.confirm, f"Make {counted(answer.total, 'change')}?"):
+                return Answer(answer, "Nothing was changed.", chatty=True)
+            answer = await api.rewind(library.id, node.id, Rewind(at=str(answer.at_seq)))
+    return _rewound(path, at, answer)
+
+
+def _rewound(path: RemotePath, at: str, answer: RewindAnswer) -> Answer:
     shown = name_text(str(path))
     if not answer.total:
         return Answer(answer, f"{shown} is as it was then; nothing to do.", chatty=True)
-    if not yes:
-        return Answer(answer, "\n".join([*lines, f"{counted(answer.total, 'change')}; --yes makes them."]))
+    if answer.dry_run:
+        lines = [*_change_lines(answer), f"{counted(answer.total, 'change')}; --yes makes them."]
+        return Answer(answer, "\n".join(lines))
     complaints = _complaints(answer.failed)
-    lines.append(f"{shown} is as it was at {at}.")
+    lines = [*_change_lines(answer), f"{shown} is as it was at {at}.{_comes_here(path)}"]
     return Answer(answer, "\n".join(lines), Exit.PARTLY if complaints else Exit.OK, chatty=True, complaints=complaints)
+
+
+def _change_lines(answer: RewindAnswer) -> list[str]:
+    lines = [_change_text(change) for change in answer.changes]
+    if answer.total > len(answer.changes):
+        lines.append(f"… and {answer.total - len(answer.changes)} more")
+    return lines
+
+
+def _comes_here(path: RemotePath) -> str:
+    return " The next sync brings it here." if path.local else ""
+
+
+async def _file_then(api: Api, library: Library, path: RemotePath, at: str) -> NodeState:
+    """The file as it was at a time. Raises ``Refused("no-such-node")`` when it was not there then, "not-a-file"."""
+    try:
+        then = (
+            await api.node(library.id, path.node, at=at) if path.node else await api.find(library.id, path.path, at=at)
+        )
+        if not then.removed:
+            return only_file(path, then)
+    except Refused as refused:
+        if refused.kind not in NOT_THERE:
+            raise
+    raise Refused("no-such-node", f"{name_text(str(path))} was not there at {at}.", status=404)
 
 
 async def _restore(api: Api, library: Library, path: RemotePath, body: RestoreNode) -> Answer:
@@ -123,7 +187,7 @@ async def _restore(api: Api, library: Library, path: RemotePath, body: RestoreNo
             break
     complaints = _complaints(failed)
     code = Exit.OK if not complaints else Exit.PARTLY if restored else Exit.REFUSED
-    text = f"{name_text(str(path))} is back ({counted(restored, 'file')})."
+    text = f"{name_text(str(path))} is back ({counted(restored, 'file')}).{_comes_here(path)}"
     document = {"library": library.id, "node": node, "restored": restored, "failed": failed}
     return Answer(document, "" if complaints else text, code, chatty=True, complaints=complaints)
 
@@ -142,7 +206,7 @@ async def _place(api: Api, library: Library, path: RemotePath, to: RemotePath | 
     """Into the folder ``to``, or under that name in the folder above it. Raises ``Refused("no-such-folder")``."""
     if to is None:
         return RestoreNode()
-    if to.library not in (path.library, library.id):
+    if to.library not in (path.library, library.id, library.name):
         raise click.UsageError("Things come back within their library.")
     there = await look_up(api, library, to)
     if there is not None and there.kind is Kind.FOLDER:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command
+from syncline.client.cli.local_paths import EITHER_PATH, meant
 from syncline.client.cli.output import columns, name_text, size_text, time_text
-from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library, find_node, versions_of
+from syncline.client.cli.remote import RemotePath, find_node, versions_of
 from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind
 from syncline.messages.api import Library, NodeState, VersionState
@@ -16,17 +19,24 @@ LISTED = 50
 
 
 @command(
-    "history", examples=["syncline history Shared:notes.txt", "syncline history Shared:@{node id of a removed file}"]
+    "history",
+    examples=[
+        "syncline history ~/Shared/notes.txt",
+        "syncline history Shared:notes.txt",
+        "syncline history Shared:@{node id of a removed file}",
+    ],
 )
-@click.argument("path", metavar="LIBRARY:PATH", type=REMOTE_PATH)
+@click.argument("path", metavar="FILE", type=EITHER_PATH)
 @click.option("--limit", "-n", type=click.IntRange(min=1), default=LISTED, show_default=True, help="At most so many.")
-async def history(call: Call, path: RemotePath, limit: int) -> Answer:
+async def history(call: Call, path: RemotePath | Path, limit: int) -> Answer:
     """List the versions of a file.
 
-    The newest comes first. A file that was removed has a history too: name it by its id, LIBRARY:@NODE, which rm tells.
+    FILE is a file in a linked folder, or LIBRARY:PATH. The newest version comes first; syncline restore FILE --version
+    makes an older one current again. A file that was removed has a history too: name it as it was called here, or by
+    its id, LIBRARY:@NODE, which rm tells. What this client itself did with a file, syncline log tells.
     """
     async with call.api() as api:
-        library = await find_library(api, path.library)
+        library, path = await meant(call, api, path)
         node = await find_file(api, library, path)
         versions, more = await _newest(api, library, node, limit)
         people = {member.account: member.name for member in await api.members(library.id)}
@@ -40,7 +50,10 @@ async def history(call: Call, path: RemotePath, limit: int) -> Answer:
 
 async def find_file(api: Api, library: Library, path: RemotePath) -> NodeState:
     """As ``find_node``; raises ``Refused("not-a-file")`` for a folder."""
-    node = await find_node(api, library, path)
+    return only_file(path, await find_node(api, library, path))
+
+
+def only_file(path: RemotePath, node: NodeState) -> NodeState:
     if node.kind is not Kind.FILE:
         raise Refused("not-a-file", f"{name_text(str(path))} is a folder; only files have versions.", status=409)
     return node

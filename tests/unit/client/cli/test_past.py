@@ -1,5 +1,8 @@
 """trash, restore, rewind, library retention, over a library that things were removed from."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from tests.unit.client.cli.people import Person
@@ -54,7 +57,72 @@ def test_going_back_is_told_first_and_then_done(alice: Person, shared: str) -> N
     assert "is as it was at" in alice.does("rewind", "Shared:docs", "--at", seq, "--yes")
     assert alice.does("ls", "Shared:docs") == "deep/\n"
     assert alice.asks("rewind", "Shared:docs", "--at", seq)["total"] == 0
-    alice.is_refused("bad-time", "rewind", "Shared:docs", "--at", "yesterday")
+    alice.is_refused("no-such-node", "rewind", "Shared:docs", "--at", "yesterday")
+    alice.is_refused("usage", "rewind", "Shared:docs", "--at", "soon", code=2)
+
+
+# -- on paths of a linked folder
+
+
+@pytest.fixture
+def mine(alice: Person, shared: str, tmp_path: Path) -> Path:
+    alice.does("link", "Shared", str(tmp_path / "mine"))
+    alice.does("sync")
+    return tmp_path / "mine"
+
+
+def test_a_local_file_has_its_history_and_goes_back_to_a_time(alice: Person, mine: Path) -> None:
+    plan = mine / "docs/deep/plan.txt"
+    then = datetime.now(UTC).isoformat()
+    for content in ("two, longer", "three, longer still"):
+        plan.write_text(content)
+        alice.does("sync")
+    history = alice.asks("history", str(plan))
+    assert [one["size_bytes"] for one in history["versions"]] == [19, 11, 3]
+    said = alice.does("restore", str(plan), "--at", then)
+    assert "is again as it was in version" in said
+    assert "The next sync brings it here." in said
+    alice.does("sync")
+    assert plan.read_text() == "one"
+    alice.does("restore", str(plan), "--version", history["versions"][1]["id"])
+    alice.does("sync")
+    assert plan.read_text() == "two, longer"
+    alice.is_refused("no-such-node", "restore", str(plan), "--at", "3 days ago")
+    alice.is_refused("not-a-file", "history", str(mine / "docs"))
+    alice.is_refused("not-linked", "history", str(mine.parent / "x"))
+    assert alice.tries("restore", str(plan), "--at", "now", "--version", "x").code == 2
+
+
+def test_a_local_file_is_known_by_its_old_name_and_after_its_removal(alice: Person, mine: Path) -> None:
+    plan = mine / "docs/deep/plan.txt"
+    moved = plan.rename(mine / "final.txt")
+    alice.does("sync")
+    node = alice.asks("history", str(moved))["node"]["id"]
+    assert alice.asks("history", str(plan))["node"]["id"] == node
+    moved.unlink()
+    alice.does("sync")
+    assert alice.asks("history", str(moved))["node"]["id"] == node
+    assert "is back (1 file)" in alice.does("restore", str(moved))
+    alice.does("sync")
+    assert moved.read_text() == "one"
+    moved.unlink()
+    alice.does("sync")
+    seq = str(alice.asks("library", "list")["libraries"][0]["seq"] - 1)
+    alice.does("restore", str(moved), "--at", seq)
+    alice.does("sync")
+    assert moved.read_text() == "one"
+
+
+def test_a_linked_folder_goes_back_to_a_time(alice: Person, mine: Path) -> None:
+    then = datetime.now(UTC).isoformat()
+    (mine / "docs/deep/plan.txt").write_text("two, longer")
+    (mine / "docs/new.txt").write_text("new")
+    alice.does("sync")
+    assert "2 changes; --yes makes them." in alice.does("rewind", str(mine / "docs"), "--at", then)
+    assert "The next sync brings it here." in alice.does("rewind", str(mine), "--at", then, "--yes")
+    alice.does("sync")
+    assert {path.name for path in (mine / "docs").rglob("*")} == {"deep", "plan.txt"}
+    assert (mine / "docs/deep/plan.txt").read_text() == "one"
 
 
 def test_owners_say_how_long_history_is_kept(alice: Person, shared: str) -> None:
