@@ -9,11 +9,11 @@ from aiohttp import web
 
 from services.gateway.keys import IdempotencyKeys, clean_key, command_of
 from services.gateway.table import IDEMPOTENCY_KEY
-from services.gateway.translating import derived_id, to_command
+from services.gateway.translating import cursor_gone, derived_id, to_command
 from services.gateway.waiting import Commands
 from syncline.domain.commands import Command, CopyVersion
 from syncline.domain.commits import Outcome, Result
-from syncline.domain.cursors import Cursor, encode_cursor
+from syncline.domain.cursors import CURSOR_GONE, Cursor, encode_cursor
 from syncline.domain.errors import Refused
 from syncline.domain.ids import NewId
 from syncline.domain.nodes import Kind, Node
@@ -53,7 +53,7 @@ class Commits:
         key = call.request.headers.get(IDEMPOTENCY_KEY)
         command_id = self._new_id() if key is None else command_of(caller.device, clean_key(key))
         command = to_command(
-            body, command=command_id, library=library, caller=caller, epoch=head.epoch, keys=self._permit_keys
+            body, command=command_id, library=library, caller=caller, head=head, keys=self._permit_keys
         )
         if key is not None and not await self._is_first(command, body):
             decided = await self._commands.outcome(command_id)
@@ -103,7 +103,16 @@ class Commits:
             symlink=old.symlink,
         )
         counter = _counter_after(node, caller.device)
-        command = Command(command_id, library, caller.account, caller.device, counter, head.epoch, (copy,))
+        command = Command(
+            command_id,
+            library,
+            caller.account,
+            caller.device,
+            counter,
+            head.epoch,
+            (copy,),
+            incarnation=head.incarnation,
+        )
         return await self._submit(call, command, head)
 
     async def _is_first(self, command: Command, body: m.CommitBody) -> bool:
@@ -117,11 +126,14 @@ class Commits:
 
 
 def commit_answer(outcome: Outcome, head: Head) -> m.CommitAnswer:
+    """Raises ``Refused("cursor-gone")`` (410) when the library was made again before the command was decided."""
+    if outcome.refused == CURSOR_GONE:
+        raise cursor_gone()
     return m.CommitAnswer(
         command=outcome.command,
         done=True,
         seq=outcome.seq,
-        cursor=encode_cursor(Cursor(head.incarnation, outcome.seq)),
+        cursor=encode_cursor(Cursor(outcome.incarnation or head.incarnation, outcome.seq)),
         results=[_result(result) for result in outcome.results],
         refused=outcome.refused,
     )

@@ -187,7 +187,16 @@ class History:
         caller = call.caller
         counter = counter_after(touched, caller.device)
         return await self._commands.submit(
-            Command(command, call.library, caller.account, caller.device, counter, head.epoch, tuple(requests))
+            Command(
+                command,
+                call.library,
+                caller.account,
+                caller.device,
+                counter,
+                head.epoch,
+                tuple(requests),
+                incarnation=head.incarnation,
+            )
         )
 
 

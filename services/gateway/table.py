@@ -116,7 +116,16 @@ COMMIT = Route(
     "Make changes; waits up to 25 s for what became of them.",
     m.CommitBody,
     m.CommitAnswer,
-    problems=(*WRITES, "bad-permit", "bad-name", "bad-intent", "idempotency-key-reused", "invalid-header"),
+    problems=(
+        *WRITES,
+        "bad-permit",
+        "bad-name",
+        "bad-intent",
+        "idempotency-key-reused",
+        "invalid-header",
+        "bad-cursor",
+        "cursor-gone",
+    ),
     also=(DECIDED_LATER,),
     headers=(
         (IDEMPOTENCY_KEY, "Names the command, 1 to 255 visible ASCII characters: repeating it gets the first answer."),

@@ -10,22 +10,49 @@ import hashlib
 
 from services.gateway.uploads import check_content, check_place, clean
 from syncline.domain import commands as c
+from syncline.domain.cursors import CURSOR_GONE, decode_cursor
 from syncline.domain.errors import Refused
 from syncline.domain.ids import id_from_bytes, is_id
 from syncline.domain.permits import PermitKeys, open_permit
 from syncline.messages import api as m
 from syncline.serving.auth import Caller
+from syncline.store.journal import Head
 
 
 def to_command(
-    body: m.CommitBody, *, command: str, library: str, caller: Caller, epoch: int, keys: PermitKeys
+    body: m.CommitBody, *, command: str, library: str, caller: Caller, head: Head, keys: PermitKeys
 ) -> c.Command:
-    """Raises ``Refused`` (422), naming the request in ``at``: "bad-permit", "bad-name", "bad-intent"."""
+    """Raises ``Refused``: 422, naming the request in ``at``, "bad-permit", "bad-name", "bad-intent", "bad-cursor"; 410
+    "cursor-gone" when the changes are based on another life of the library."""
+    if body.cursor and _incarnation(body.cursor) != head.incarnation:
+        raise cursor_gone()
     translate = _Translation(command, library, caller, keys)
     requests = tuple(translate.request(request, position) for position, request in enumerate(body.requests))
     return c.Command(
-        command, library, caller.account, caller.device, body.counter, epoch, requests, body.all_or_nothing
+        command,
+        library,
+        caller.account,
+        caller.device,
+        body.counter,
+        head.epoch,
+        requests,
+        body.all_or_nothing,
+        head.incarnation,
     )
+
+
+def cursor_gone() -> Refused:
+    detail = (
+        "The library was restored since; list its changes, which say how to start again, and look before you change."
+    )
+    return Refused(CURSOR_GONE, detail, status=410)
+
+
+def _incarnation(cursor: str) -> str:
+    try:
+        return decode_cursor(cursor).incarnation
+    except Refused as error:
+        raise Refused(error.kind, error.detail, status=422, at="$.cursor") from None
 
 
 class _Translation:

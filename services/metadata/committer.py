@@ -17,7 +17,8 @@ from services.metadata.landing import Landing
 from services.metadata.measures import Measures
 from syncline.domain.commands import MAX_REQUESTS, AddVersion, Command, Permit
 from syncline.domain.commits import Outcome, Result, Status
-from syncline.domain.deciding import Decision
+from syncline.domain.cursors import CURSOR_GONE
+from syncline.domain.deciding import Decision, refusal
 from syncline.domain.errors import Broken, ConditionFailed, NotFound, Refused, SynclineError, Temporary
 from syncline.domain.nodes import Location
 from syncline.domain.rights import may_write
@@ -186,6 +187,9 @@ class Committer:
     ) -> Decision:
         if len(command.requests) > MAX_REQUESTS:
             return refusal(command, desk.head.seq, TOO_MANY_REQUESTS)
+        if command.incarnation not in ("", desk.head.incarnation):
+            # Its base seqs are those of the journal before: nobody knows what its asker had seen of this one.
+            return refusal(command, desk.head.seq, CURSOR_GONE)
         if not await self._may_write(command, desk.head.epoch):
             return refusal(command, desk.head.seq, NOT_ALLOWED)
         device_name = await self._device_name(command.device)
@@ -235,16 +239,10 @@ class Committer:
             self._measures.changes.inc(len(commit.changes))
 
 
-def refusal(command: Command, seq: int, kind: str) -> Decision:
-    """The whole command has no effect."""
-    results = tuple(Result(Status.REFUSED, reason=kind) for _ in command.requests)
-    return Decision(None, Outcome(command.id, command.library, seq, results, kind))
-
-
 def refusal_of(outcome: Outcome, seq: int, kind: str) -> Decision:
     """What was decided has no effect after all."""
     results = tuple(Result(Status.REFUSED, reason=kind) for _ in outcome.results)
-    return Decision(None, Outcome(outcome.command, outcome.library, seq, results, kind))
+    return Decision(None, msgspec.structs.replace(outcome, seq=seq, results=results, refused=kind))
 
 
 def reason_of(error: SynclineError) -> str:

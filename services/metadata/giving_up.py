@@ -223,7 +223,16 @@ class GivingUp:
             return
         asked = msgspec.msgpack.encode((library, head.seq, some, now_ms))
         # The members' epoch is the present one: should it move meanwhile, the command is refused and found again.
-        command = Command(id_from_bytes(hashlib.sha256(asked).digest()), library, "", "", 0, head.epoch, tuple(some))
+        command = Command(
+            id_from_bytes(hashlib.sha256(asked).digest()),
+            library,
+            "",
+            "",
+            0,
+            head.epoch,
+            tuple(some),
+            incarnation=head.incarnation,
+        )
         wire = commit_changes.encode(CommitChanges(command))
         if len(wire) > MAX_INLINE_BYTES:
             key = f"commands/{library}/{command.id}"

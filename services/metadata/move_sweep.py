@@ -61,17 +61,17 @@ class MoveSweep:
     async def _sweep(self, moves: Sequence[Move]) -> None:
         libraries = [move.library for move in moves]
         applied = await self._views.applied_of(libraries)
-        heard = await self._heard(libraries)
+        heard = await self._heard({move.library: move.incarnation for move in moves})
 
         async def one(move: Move) -> None:
             await self._settle(move, applied[move.library], heard[move.library])
 
         await together(moves, one, at_once=LIBRARIES_AT_ONCE)
 
-    async def _heard(self, libraries: Sequence[str]) -> Mapping[str, int]:
+    async def _heard(self, incarnations: Mapping[str, str]) -> Mapping[str, int]:
         """How far the slowest consumer has come in each library."""
-        checkpoints = [await self._checkpoints.of_libraries(hearer, libraries) for hearer in HEARERS]
-        return {library: min(of[library] for of in checkpoints) for library in libraries}
+        checkpoints = [await self._checkpoints.of_libraries(hearer, incarnations) for hearer in HEARERS]
+        return {library: min(of[library] for of in checkpoints) for library in incarnations}
 
     async def _settle(self, move: Move, applied: int, heard: int) -> None:
         try:

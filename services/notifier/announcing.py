@@ -14,7 +14,7 @@ from syncline.domain.preferences import Terms
 from syncline.ports.clock import Clock
 from syncline.ports.tables import Tables
 from syncline.serving.logging import get_logger
-from syncline.store.checkpoints import MEMBERS, Checkpoints
+from syncline.store.checkpoints import ANY_LIFE, MEMBERS, Checkpoints
 from syncline.store.follows import NOTHING_SAID, Follows, terms_of
 from syncline.store.membership import SHARDS, Changes, MemberChanges, MembersMoved
 
@@ -38,12 +38,12 @@ class Announcer(DueLoop[MembersMoved]):
 
     async def do(self, due: MembersMoved) -> None:
         """Each step only after the one before: a notifier that dies leaves the rest to the next round."""
-        library, after = due.library, await self._checkpoints.get(MEMBERS, due.library)
+        library, after = due.library, await self._checkpoints.get(MEMBERS, due.library, ANY_LIFE)
         following = await self._following(library)
         while read := await self._changes.read(library, after, due.epoch, limit=EPOCHS_AT_ONCE):
             await asyncio.gather(*(self._tell(library, one, terms, read) for one, terms in following.items()))
             epochs = [epoch for epoch, _ in read]
-            await self._checkpoints.advance(MEMBERS, library, epochs[-1])
+            await self._checkpoints.advance(MEMBERS, library, ANY_LIFE, epochs[-1])
             await self._changes.expire(library, epochs, now_s=self._clock.now_ms() // 1000)
             after = epochs[-1]
         await self._changes.settled(due)

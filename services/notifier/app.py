@@ -33,6 +33,7 @@ from syncline.serving.metrics import Metrics
 from syncline.store.checkpoints import Checkpoints
 from syncline.store.directory import Directory
 from syncline.store.follows import Follows
+from syncline.store.incarnations import Incarnations
 from syncline.store.journal import Journal
 from syncline.store.outsiders import Outsiders
 from syncline.store.suppressions import Suppressions
@@ -84,12 +85,13 @@ def make_notifier(
     metrics = Metrics(SERVICE)
     mailer = PacedMailer(ports.mailer, ports.clock)
     journal, follows = Journal(ports.tables), Follows(ports.tables)
+    incarnations = Incarnations(ports.tables)
     trees = TreeReader(journal, Views(ports.tables))
     mailboxes = Mailboxes(ports.tables, ports.clock, window_ms=window_s * 1000)
     suppressions, directory = Suppressions(ports.tables, ports.clock), Directory(ports.tables)
     renderer = Renderer(mail_from, reply_to=reply_to)
     composer = Composer(
-        digesting=Digesting(journal, trees, ports.clock),
+        digesting=Digesting(journal, incarnations, trees, ports.clock),
         directory=directory,
         recipients=Recipients(directory, follows, Outsiders(ports.tables), ports.clock),
         follows=follows,
@@ -101,7 +103,7 @@ def make_notifier(
         clock=ports.clock,
     )
     hooks = Hooks(ports.tables, ports.clock)
-    gathering = Gathering(journal, trees, follows, Checkpoints(ports.tables), mailboxes, hooks)
+    gathering = Gathering(journal, incarnations, trees, follows, Checkpoints(ports.tables), mailboxes, hooks)
     consumer = Consumer(ports.queues, Queue.NOTIFY, gather_moves(gathering), clock=ports.clock, metrics=metrics)
     sender = Sender(mailboxes, composer, mailer, suppressions, clock=ports.clock, metrics=metrics)
     deliverer = Deliverer(ports.tables, ports.queues, ports.poster, clock=ports.clock, metrics=metrics)

@@ -116,7 +116,7 @@ class Composer:
     async def _compose(
         self, library: LibraryRecord, recipient: Recipient, scope: Scope, box: Mailbox, window: Window
     ) -> Composed | Nothing:
-        read = await self._digesting.digest(library.id, window.ranges, recipient.id, scope)
+        read = await self._digesting.digest(library.id, box.incarnation, window.ranges, recipient.id, scope)
         members = MembersTold()
         if window.members and scope.wants_members and not recipient.outside:
             members = await self._members.told(library.id, window.members, recipient.id)

@@ -26,7 +26,7 @@ from syncline.serving.logging import get_logger
 from syncline.serving.metrics import Metrics
 from syncline.store.directory import Directory
 from syncline.store.follows import Follows
-from syncline.store.incarnations import Incarnations
+from syncline.store.incarnations import Life
 from syncline.store.journal import Journal
 from syncline.store.webhooks import SHARDS, Due, Webhook, Webhooks
 
@@ -49,27 +49,19 @@ class Hooks:
 
     def __init__(self, tables: Tables, clock: Clock) -> None:
         self._webhooks = Webhooks(tables)
-        self._journal = Journal(tables)
-        self._incarnations = Incarnations(tables)
         self._clock = clock
 
-    async def tell(self, library: str, upto: int) -> None:
+    async def tell(self, library: str, life: Life, upto: int) -> None:
         """Raises ``Temporary`` when one keeps changing."""
-        found = [hook for hook in await self._webhooks.of_library(library) if not hook.disabled_at_ms]
-        if not found or (head := await self._journal.head(library)) is None:
-            return
-        lineage = None
-        for hook in found:
-            kept = 0
-            if hook.incarnation != head.incarnation:
-                lineage = lineage or await self._incarnations.lineage(library, head.incarnation)
-                kept = lineage.kept(hook.incarnation)
-            await self._tell_one(hook, upto, head.incarnation, kept)
+        for hook in await self._webhooks.of_library(library):
+            if not hook.disabled_at_ms:
+                await self._tell_one(hook, life, upto)
 
-    async def _tell_one(self, hook: Webhook, upto: int, incarnation: str, kept: int) -> None:
+    async def _tell_one(self, hook: Webhook, life: Life, upto: int) -> None:
         def transition(now: Webhook) -> Webhook:
-            same = now if now.incarnation == incarnation else hooks.rebuilt(now, incarnation, kept)
-            return hooks.tell(same, upto, now_ms=self._clock.now_ms())
+            if now.incarnation != life.incarnation:
+                now = hooks.rebuilt(now, life.incarnation, life.kept(now.incarnation))
+            return hooks.tell(now, upto, now_ms=self._clock.now_ms())
 
         await change(self._webhooks, hook, transition)
 

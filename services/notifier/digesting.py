@@ -16,10 +16,12 @@ from msgspec import structs
 
 from services.notifier.places import Places
 from syncline.domain.commits import Change, Commit, Effect
-from syncline.domain.digests import Digest, SeqRange, arrange, fold
+from syncline.domain.digests import Digest, SeqRange, arrange, cut_ranges, fold
+from syncline.domain.errors import Temporary
 from syncline.domain.following import Scope
 from syncline.domain.nodes import Author
 from syncline.ports.clock import Clock
+from syncline.store.incarnations import Incarnations, Life
 from syncline.store.journal import Journal
 from syncline.store.tree import TreeReader
 
@@ -47,19 +49,24 @@ class Told(msgspec.Struct, frozen=True):
 class Digesting:
     """Digests of windows. Raises ``Temporary``."""
 
-    def __init__(self, journal: Journal, trees: TreeReader, clock: Clock) -> None:
+    def __init__(self, journal: Journal, incarnations: Incarnations, trees: TreeReader, clock: Clock) -> None:
         self._journal = journal
+        self._incarnations = incarnations
         self._trees = trees
         self._clock = clock
         self._one_at_a_time = asyncio.Semaphore(1)
         self._authors: OrderedDict[tuple[str, Ranges], frozenset[str]] = OrderedDict()
         self._kept: OrderedDict[tuple[object, ...], Told] = OrderedDict()
 
-    async def digest(self, library: str, ranges: Ranges, follower: str, scope: Scope) -> Told:
-        """What the commits in these ranges are to a follower."""
+    async def digest(self, library: str, incarnation: str, ranges: Ranges, follower: str, scope: Scope) -> Told:
+        """What the commits in these ranges of the journal's ``incarnation`` are to a follower, as far as they are
+        still there."""
+        life = await self._life(library)
+        ranges = cut_ranges(ranges, life.kept(incarnation))
+        journal = f"{library}#{life.incarnation}"
         async with self._one_at_a_time:
-            authors = self._authors.get((library, ranges))
-            if authors is not None and (kept := self._kept_for(library, ranges, follower, scope, authors)) is not None:
+            authors = self._authors.get((journal, ranges))
+            if authors is not None and (kept := self._kept_for(journal, ranges, follower, scope, authors)) is not None:
                 return kept
             commits, cut = await self._read(library, ranges)
             places = Places(await self._trees.at_head(library))
@@ -67,14 +74,20 @@ class Digesting:
             told = [told for told in fold(commits, follower, concerns) if scope.wants(told, places.parent_of)]
             authors = frozenset(commit.account for commit in commits)
             found = Told(arrange(told), cut, places.forgetting(), self._clock.now_ms())
-            _keep(self._authors, (library, ranges), authors)
-            _keep(self._kept, _key(library, ranges, follower, scope, authors), found)
+            _keep(self._authors, (journal, ranges), authors)
+            _keep(self._kept, _key(journal, ranges, follower, scope, authors), found)
             return found
 
+    async def _life(self, library: str) -> Life:
+        head = await self._journal.head(library)
+        if head is None:
+            raise Temporary(f"The library {library} is being made again")
+        return await self._incarnations.life(library, head.incarnation)
+
     def _kept_for(
-        self, library: str, ranges: Ranges, follower: str, scope: Scope, authors: frozenset[str]
+        self, journal: str, ranges: Ranges, follower: str, scope: Scope, authors: frozenset[str]
     ) -> Told | None:
-        kept = self._kept.get(_key(library, ranges, follower, scope, authors))
+        kept = self._kept.get(_key(journal, ranges, follower, scope, authors))
         return kept if kept is not None and self._clock.now_ms() - kept.at_ms < KEPT_MS else None
 
     async def _read(self, library: str, ranges: Ranges) -> tuple[list[Commit], bool]:
@@ -109,10 +122,10 @@ async def _concerns(commits: Sequence[Commit], scope: Scope, places: Places) -> 
     return lambda change: scope.concerns(change, places.parent_of)
 
 
-def _key(library: str, ranges: Ranges, follower: str, scope: Scope, authors: frozenset[str]) -> tuple[object, ...]:
+def _key(journal: str, ranges: Ranges, follower: str, scope: Scope, authors: frozenset[str]) -> tuple[object, ...]:
     # Who did nothing in the window is told what everybody like them is told.
     whose = follower if follower in authors else ""
-    return library, ranges, whose, frozenset(scope.follows.items()), scope.counted
+    return journal, ranges, whose, frozenset(scope.follows.items()), scope.counted
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:

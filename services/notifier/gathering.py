@@ -18,6 +18,7 @@ from syncline.ports.queues import Message
 from syncline.serving.consumer import Batch, BatchHandler
 from syncline.store.checkpoints import NOTIFIER, Checkpoints
 from syncline.store.follows import NOTHING_SAID, FollowRecord, Follows, MailPreferences, terms_of
+from syncline.store.incarnations import Incarnations, Life
 from syncline.store.journal import Journal
 from syncline.store.tree import TreeReader
 
@@ -33,6 +34,7 @@ class Gathering:
     def __init__(
         self,
         journal: Journal,
+        incarnations: Incarnations,
         trees: TreeReader,
         follows: Follows,
         checkpoints: Checkpoints,
@@ -40,25 +42,30 @@ class Gathering:
         hooks: Hooks,
     ) -> None:
         self._journal = journal
+        self._incarnations = incarnations
         self._trees = trees
         self._follows = follows
         self._checkpoints = checkpoints
         self._mailboxes = mailboxes
         self._hooks = hooks
 
-    async def gather(self, library: str, upto: int) -> None:
+    async def gather(self, library: str, incarnation: str, upto: int) -> None:
         """Everything from the checkpoint to ``upto``. Raises ``Temporary``; then nothing is lost nor told twice."""
-        after = await self._checkpoints.get(NOTIFIER, library)
+        after = await self._checkpoints.get(NOTIFIER, library, incarnation)
         if upto <= after:
             return
-        await self._hooks.tell(library, upto)
+        head = await self._journal.head(library)
+        if head is None or head.incarnation != incarnation:
+            return  # old news of a journal that is being, or was, made again; the new one is published itself
+        life = await self._incarnations.life(library, incarnation)
+        await self._hooks.tell(library, life, upto)
         following = await self._following(library)
         if following:
             async for commits in self._portions(library, after, upto):
-                await self._tell(library, commits, following)
+                await self._tell(library, life, commits, following)
                 # Only now: a worker that dies before leaves the commits to the next one.
-                await self._checkpoints.advance(NOTIFIER, library, commits[-1].seq)
-        await self._checkpoints.advance(NOTIFIER, library, upto)
+                await self._checkpoints.advance(NOTIFIER, library, incarnation, commits[-1].seq)
+        await self._checkpoints.advance(NOTIFIER, library, incarnation, upto)
 
     async def _following(self, library: str) -> Following:
         follows = await self._follows.of_library(library)
@@ -77,7 +84,7 @@ class Gathering:
         if portion:
             yield portion
 
-    async def _tell(self, library: str, commits: Sequence[Commit], following: Following) -> None:
+    async def _tell(self, library: str, life: Life, commits: Sequence[Commit], following: Following) -> None:
         told: dict[tuple[str, str], list[tuple[int, News]]] = {}
         places = None  # not needed where everyone follows the root
         if following.keys() != {library}:
@@ -87,12 +94,13 @@ class Gathering:
                 await places.look_up(commit)
             for key, news in news_of(commit, following, places.parent_of if places else {}).items():
                 told.setdefault(key, []).append((commit.seq, news))
-        await asyncio.gather(*(self._tell_one(library, key[0], told[key]) for key in sorted(told)))
+        await asyncio.gather(*(self._tell_one(library, life, key[0], told[key]) for key in sorted(told)))
 
-    async def _tell_one(self, library: str, follower: str, told: Sequence[tuple[int, News]]) -> None:
+    async def _tell_one(self, library: str, life: Life, follower: str, told: Sequence[tuple[int, News]]) -> None:
         opens_from = next((seq for seq, news in told if news.opens), NEVER)
         seqs = [seq for seq, _ in told]
-        await self._mailboxes.tell(library, follower, seqs, terms=told[0][1].terms, opens_from=opens_from)
+        terms = told[0][1].terms
+        await self._mailboxes.tell(library, follower, seqs, life=life, terms=terms, opens_from=opens_from)
 
 
 def by_node(follows: Sequence[FollowRecord], preferences: Mapping[str, MailPreferences]) -> Following:
@@ -108,20 +116,21 @@ def gather_moves(gathering: Gathering) -> BatchHandler:
     """Several messages about one library are one reading; a library in trouble does not hold up the others."""
 
     async def handle(batch: Batch) -> None:
-        upto: dict[str, int] = {}
-        messages: dict[str, list[Message]] = {}
+        upto: dict[tuple[str, str], int] = {}
+        messages: dict[tuple[str, str], list[Message]] = {}
         for message in batch.messages:
             moved = decode(message.body)
-            upto[moved.library] = max(moved.seq, upto.get(moved.library, 0))
-            messages.setdefault(moved.library, []).append(message)
+            journal = moved.library, moved.incarnation
+            upto[journal] = max(moved.seq, upto.get(journal, 0))
+            messages.setdefault(journal, []).append(message)
         failed: SynclineError | None = None
-        for library, seq in upto.items():
+        for journal, seq in upto.items():
             try:
-                await gathering.gather(library, seq)
+                await gathering.gather(*journal, seq)
             except SynclineError as error:
                 failed = failed or error
                 continue
-            for message in messages[library]:
+            for message in messages[journal]:
                 batch.finish(message)
         if failed is not None:
             raise failed

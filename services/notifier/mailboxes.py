@@ -28,6 +28,7 @@ from syncline.domain.preferences import DEFAULT, Terms
 from syncline.ports.clock import Clock
 from syncline.ports.tables import Absent, Delete, Equals, Key, Put, Row, Table, Tables
 from syncline.store.codec import number, pack, unpack
+from syncline.store.incarnations import Life
 
 SHARDS = 16
 TRIES = 8
@@ -61,18 +62,28 @@ class Mailboxes:
         return box
 
     async def tell(
-        self, library: str, account: str, seqs: Sequence[int], *, terms: Terms = DEFAULT, opens_from: int = 0
+        self,
+        library: str,
+        account: str,
+        seqs: Sequence[int],
+        *,
+        life: Life,
+        terms: Terms = DEFAULT,
+        opens_from: int = 0,
     ) -> None:
-        """These commits are news to this follower; those before ``opens_from`` are not worth a mail of their own.
-        Repeating is harmless."""
+        """These commits of the journal in its present ``life`` are news to this follower; those before ``opens_from``
+        are not worth a mail of their own. Repeating is harmless."""
 
         def transition(box: Mailbox) -> Mailbox:
+            if box.incarnation != life.incarnation:
+                box = windows.rebuilt(box, life.incarnation, life.kept(box.incarnation))
             now_ms = self._clock.now_ms()
             due_at_ms = terms.due_at_ms(now_ms, immediate_ms=self._window_ms)
             return windows.tell(box, seqs, now_ms=now_ms, due_at_ms=due_at_ms, opens_from=opens_from)
 
         async with self._at_once:
-            await self._change(Mailbox(library, account, lane=terms.lane), transition)
+            whose = Mailbox(library, account, lane=terms.lane, incarnation=life.incarnation)
+            await self._change(whose, transition)
 
     async def tell_members(
         self, library: str, account: str, epochs: Sequence[int], *, terms: Terms, opens_from: int
@@ -133,7 +144,7 @@ class Mailboxes:
         """The mailbox of this library, follower and lane, as it is stored."""
         row = await self._tables.get(Table.MAIL, _mailbox_key(whose))
         if row is None:
-            return Mailbox(whose.library, whose.account, lane=whose.lane), 0
+            return Mailbox(whose.library, whose.account, lane=whose.lane, incarnation=whose.incarnation), 0
         return unpack(Mailbox, row["body"]), number(row, "rev")
 
     async def _write(self, before: Mailbox, after: Mailbox, rev: int) -> None:

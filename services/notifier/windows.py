@@ -8,7 +8,8 @@ One mailbox per follower, library and lane (the schedule of their follows). Its 
 
 While one window is being sent, ``tell`` opens another; that one is claimed when the first is done. ``told`` is the
 highest seq that ever went into a window, so reading the journal again tells nobody twice; ``members_told`` is the same
-for the epochs of the library's members.
+for the epochs of the library's members. Seqs are those of the journal's ``incarnation``; ``rebuilt`` brings a mailbox
+to another one, whose epochs are above all of the one before.
 
 A sender that dies between claiming and sending leaves ``sending`` with a lease; when the lease is over, another one
 claims it. One that dies after SES took the mail and before ``done`` leaves a mail that goes out twice: SES has no key
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from syncline.domain.digests import SeqRange, add_seq
+from syncline.domain.digests import SeqRange, add_seq, cut_ranges
 
 NEVER = 2**63
 """Above every seq: nothing told is worth opening a window."""
@@ -56,6 +57,7 @@ class Mailbox(msgspec.Struct, frozen=True, array_like=True):
     attempts: int = 0
     lane: str = ""
     members_told: int = 0
+    incarnation: str = ""
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -87,6 +89,26 @@ def tell_members(box: Mailbox, epochs: Sequence[int], *, now_ms: int, due_at_ms:
     for epoch in new:
         members = add_seq(members, epoch)
     return msgspec.structs.replace(box, members_told=new[-1], open=msgspec.structs.replace(window, members=members))
+
+
+def rebuilt(box: Mailbox, incarnation: str, kept: int) -> Mailbox:
+    """The journal was made again as ``incarnation``, with what the old one had up to ``kept``.
+
+    Only that is told of. A window in hand stays there, if with nothing in it: its sender sees.
+    """
+    opened, sending = cut(box.open, kept), cut(box.sending, kept)
+    return msgspec.structs.replace(
+        box,
+        told=min(box.told, kept),
+        open=opened if opened is not None and (opened.ranges or opened.members) else None,
+        sending=sending,
+        incarnation=incarnation,
+    )
+
+
+def cut(window: Window | None, upto: int) -> Window | None:
+    """The window without what is above ``upto``."""
+    return None if window is None else msgspec.structs.replace(window, ranges=cut_ranges(window.ranges, upto))
 
 
 def claim(box: Mailbox, first: int, *, now_ms: int) -> Mailbox | None:

@@ -20,6 +20,6 @@ def hear_of_moves(hub: Hub, cache: Cache, archive: ArchiveStore, checkpoints: Ch
         await cache.publish(WAKE_CHANNEL, message.body)
         await archive.mark_commits(moved.library, moved.incarnation, moved.seq)
         # The sweep publishes a library again until this says that it was heard of.
-        await checkpoints.advance(ARCHIVER, moved.library, moved.seq)
+        await checkpoints.advance(ARCHIVER, moved.library, moved.incarnation, moved.seq)
 
     return each(handle)

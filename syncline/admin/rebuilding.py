@@ -29,7 +29,7 @@ from syncline.messages.library_moved import LibraryMoved
 from syncline.ports.tables import Put, Table
 from syncline.store.archive import Archive, Archived
 from syncline.store.archiving import ArchiveStore
-from syncline.store.checkpoints import HEARERS, Checkpoints
+from syncline.store.checkpoints import NOTIFIER, Checkpoints
 from syncline.store.directory import Directory
 from syncline.store.directory_rows import (
     AccountRecord,
@@ -39,9 +39,11 @@ from syncline.store.directory_rows import (
     member_puts,
     row_of,
 )
-from syncline.store.incarnations import Incarnations, Lineage, begun_from
+from syncline.store.incarnations import ALL, Incarnations, Lineage, begun_from
 from syncline.store.journal import Head, Journal
+from syncline.store.moves import move_of
 from syncline.store.recounting import Recounting
+from syncline.store.retentions import Retentions
 from syncline.store.segments import About, Member
 from syncline.store.views import Views
 
@@ -232,13 +234,22 @@ class Rebuilding:
         before = Lineage(newest.about.began_at_ms, newest.about.origins)
         await self._incarnations.record(library, incarnation, begun_from(before, newest.incarnation, kept, now_ms))
         await self._views.restart(library, tree.seq)
-        for consumer in HEARERS:
-            await Checkpoints(ports.tables).restart(consumer, library, tree.seq)
+        told = min(await self._told(library, newest.incarnation, kept), tree.seq)
+        await Checkpoints(ports.tables).advance(NOTIFIER, library, incarnation, told)
+        await Retentions(ports.tables).restart(library, kept)
         # Larger than any epoch that was counted up, so no remembered right outlives the rebuild.
         await self._journal.open(library, Head(tree.seq, now_ms // 1000, incarnation))
         await ArchiveStore(ports.tables).mark_commits(library, incarnation, tree.seq)
+        # In place of what an earlier life left there: the sweep publishes until everyone has heard.
+        await ports.tables.write(move_of(library, tree.seq, incarnation, now_ms))
         await ports.topic.publish(library_moved.encode(LibraryMoved(library, tree.seq, incarnation)))
         return incarnation
+
+    async def _told(self, library: str, before: str, kept: int) -> int:
+        """Up to which commit followers have been told. What landed after those that are known is perhaps told again;
+        nothing is where nobody knows what was told."""
+        told = await Checkpoints(self._ports.tables).get(NOTIFIER, library, before)
+        return min(told, kept) if told else ALL
 
 
 async def _each(commits: Sequence[Commit]) -> AsyncIterator[Commit]:

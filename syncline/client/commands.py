@@ -16,6 +16,7 @@ from syncline.client.operations import SendFile, SendFolder, SendMove, SendRemov
 from syncline.client.summary import Summary
 from syncline.client.trees import BaseNode
 from syncline.domain.commits import Status
+from syncline.domain.cursors import CURSOR_GONE
 from syncline.domain.errors import Broken, Refused
 from syncline.domain.nodes import Kind
 from syncline.messages.api import CommitAnswer, CommitBody, CommitRequest, ResultState
@@ -52,7 +53,7 @@ class Commands:
 
         Raises ``Temporary`` when the outcome is not known yet: it stays written down.
         """
-        body = msgspec.msgpack.encode(CommitBody(requests=requests, counter=counter))
+        body = msgspec.msgpack.encode(CommitBody(requests=requests, counter=counter, cursor=self._agreed.link.cursor))
         pending = Pending(secrets.token_hex(16), body, tuple(sent))
         await asyncio.to_thread(self._index.expect, self._agreed.link, pending)
         return await self._ask(pending)
@@ -60,7 +61,11 @@ class Commands:
     async def settle(self) -> None:
         """Learn the outcome of commands an earlier run left."""
         for pending in await asyncio.to_thread(self._index.pending, self._agreed.link):
-            await self._ask(pending)
+            try:
+                await self._ask(pending)
+            except Refused as refused:
+                if refused.kind != CURSOR_GONE:
+                    raise
 
     async def _ask(self, pending: Pending) -> list[ResultState]:
         try:

@@ -25,6 +25,7 @@ from syncline.client.summary import Summary
 from syncline.client.transfer import UPLOAD_KEPT_S, Transfers
 from syncline.client.trees import Base, BytesKey, Content, Local, Stat
 from syncline.client.uploads import Uploads
+from syncline.domain.cursors import CURSOR_GONE
 from syncline.domain.errors import Refused
 from syncline.domain.ids import id_from_bytes
 from syncline.messages.api import Heads, Library
@@ -142,6 +143,10 @@ class Pass:
         executor = Executor(agreed, self._disk, commands, uploads, downloads, summary)
         try:
             await executor.perform(planned, self._next_counter())
+        except Refused as refused:
+            if refused.kind != CURSOR_GONE:
+                raise
+            # The library was restored while this was planned: the next round reads it anew, and plans from that.
         finally:
             self._seq = max(self._seq, commands.seq)
 

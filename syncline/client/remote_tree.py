@@ -13,6 +13,7 @@ from syncline.client.disk import OWN_FOLDER
 from syncline.client.index import Index, Link
 from syncline.client.matching import ASIDE_PREFIX
 from syncline.client.trees import Remote, RemoteNode, Skipped, content_of_version
+from syncline.domain.cursors import CURSOR_GONE
 from syncline.domain.errors import Broken, Refused, Temporary
 from syncline.domain.nodes import Kind, Node
 from syncline.domain.paths import clean_name
@@ -62,7 +63,7 @@ async def _read_on(journal: Journal, index: Index, link: Link) -> Link:
         try:
             page = await journal.changes(link.library, cursor)
         except Refused as refused:
-            if refused.kind != "cursor-gone" or begun:
+            if refused.kind != CURSOR_GONE or begun:
                 raise
             link, begun = await asyncio.to_thread(index.begin_anew, link, _known_to(refused)), True
             cursor, anew = await _begin(journal, index, link)

@@ -136,7 +136,8 @@ class Command(msgspec.Struct, frozen=True, array_like=True):
     """A request for changes to one library. Repeating a command (same ``id``) gets its first answer.
 
     ``epoch`` is the members' epoch under which the gateway allowed it, ``counter`` the device's counter for the
-    requests that carry no permit of their own.
+    requests that carry no permit of their own. ``incarnation`` is that of the journal which base seqs are seqs of; ""
+    where there are none.
     """
 
     id: str
@@ -147,3 +148,4 @@ class Command(msgspec.Struct, frozen=True, array_like=True):
     epoch: int
     requests: tuple[Request, ...]
     all_or_nothing: bool = False
+    incarnation: str = ""

@@ -102,7 +102,8 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """The answer to a command, kept 30 days. ``seq`` is the commit it made, or the head it found when none.
 
     ``results`` has one entry per request, in the command's order. ``refused`` is set when the whole command was
-    (lost rights, all-or-nothing): then it is the slug, and every result carries it.
+    (lost rights, all-or-nothing): then it is the slug, and every result carries it. ``incarnation`` is the command's:
+    that of the journal whose seqs these are.
     """
 
     command: str
@@ -110,3 +111,4 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     seq: int
     results: tuple[Result, ...]
     refused: str = ""
+    incarnation: str = ""

@@ -9,6 +9,9 @@ import msgspec
 
 from syncline.domain.errors import Refused
 
+CURSOR_GONE = "cursor-gone"
+"""Of a journal that was made again since, or too long ago: start anew."""
+
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """A position in one incarnation of a journal: everything up to and including ``seq`` is known."""

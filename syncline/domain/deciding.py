@@ -59,17 +59,27 @@ def decide(facts: Facts, command: Command, landed: Landed, *, seq: int, now_ms: 
     draft, verdicts = _work_through(facts, command, landed, seq, now_ms, device_name)
     if command.all_or_nothing and any(verdict.status in _FAILED for verdict in verdicts):
         results = tuple(_all_or_nothing(verdict) for verdict in verdicts)
-        return Decision(None, Outcome(command.id, command.library, facts.seq, results, ALL_OR_NOTHING))
+        return Decision(None, _outcome(command, facts.seq, results, ALL_OR_NOTHING))
     changes, withdrawn = draft.changes(), tuple(draft.withdrawn)
     restored, purged = draft.restored(), tuple(draft.purged)
     results = tuple(_result(draft, verdict) for verdict in verdicts)
     if not (changes or withdrawn or restored or purged):
-        return Decision(None, Outcome(command.id, command.library, facts.seq, results))
+        return Decision(None, _outcome(command, facts.seq, results))
     commit = Commit(
         command.library, seq, command.id, command.account, command.device, now_ms, changes, withdrawn,
         restored, purged,
     )  # fmt: skip
-    return Decision(commit, Outcome(command.id, command.library, seq, results))
+    return Decision(commit, _outcome(command, seq, results))
+
+
+def refusal(command: Command, seq: int, kind: str) -> Decision:
+    """The whole command has no effect; ``seq`` is the head."""
+    results = tuple(Result(Status.REFUSED, reason=kind) for _ in command.requests)
+    return Decision(None, _outcome(command, seq, results, kind))
+
+
+def _outcome(command: Command, seq: int, results: tuple[Result, ...], refused: str = "") -> Outcome:
+    return Outcome(command.id, command.library, seq, results, refused, command.incarnation)
 
 
 def _work_through(

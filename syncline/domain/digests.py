@@ -229,6 +229,11 @@ def add_seq(ranges: tuple[SeqRange, ...], seq: int) -> tuple[SeqRange, ...]:
     return tuple(grown)
 
 
+def cut_ranges(ranges: tuple[SeqRange, ...], upto: int) -> tuple[SeqRange, ...]:
+    """What of the ranges is not above ``upto``."""
+    return tuple((first, min(last, upto)) for first, last in ranges if first <= upto)
+
+
 # -- names in mail --------------------------------------------------------------------------------------------------
 
 _KEPT_FORMATS = "\u200c\u200d"  # the joiners that scripts and emoji are written with

@@ -402,7 +402,8 @@ CommitRequest = AddVersion | CopyVersion | MakeFolder | Move | Remove | Withdraw
 
 
 class CommitBody(Struct, kw_only=True):
-    """Changes in order. ``counter`` is the device's for those that carry no permit.
+    """Changes in order. ``counter`` is the device's for those that carry no permit. ``cursor`` is one from which the
+    asker's base seqs are known: when the library was restored since it was handed out, the answer is 410.
 
     The header ``Idempotency-Key`` names the command: the same key with the same body gets the first answer.
     """
@@ -410,6 +411,7 @@ class CommitBody(Struct, kw_only=True):
     requests: Annotated[list[CommitRequest], Meta(min_length=1, max_length=MAX_REQUESTS)]
     counter: Count = 0
     all_or_nothing: bool = False
+    cursor: str = ""
 
 
 class ResultState(Struct, kw_only=True):

@@ -1,6 +1,6 @@
 """``OutcomeReady``: metadata → Redis channel ``outcome:{command}`` → the gateway that waits for it.
 
-Wire form (msgpack): ``["OutcomeReady", 1, 0, outcome]`` with ``syncline.domain.commits.Outcome``. May be lost: the
+Wire form (msgpack): ``["OutcomeReady", 1, 1, outcome]`` with ``syncline.domain.commits.Outcome``. May be lost: the
 outcome is in the table ``outcomes``.
 """
 
@@ -10,7 +10,7 @@ from syncline.domain.commits import Outcome
 from syncline.messages.envelope import seal, unseal
 
 NAME = "OutcomeReady"
-VERSION = (1, 0)
+VERSION = (1, 1)
 
 
 def channel(command: str) -> str:

@@ -15,6 +15,9 @@ from syncline.ports.tables import Key, Put, Table, Tables
 from syncline.store.codec import pack, unpack
 from syncline.store.segments import Origin
 
+ALL = 2**63
+"""Above every seq."""
+
 
 class Lineage(msgspec.Struct, frozen=True, array_like=True):
     """``origins``: the incarnations before, each with how far it is part of this one."""
@@ -27,6 +30,17 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True):
         return next((origin.kept for origin in self.origins if origin.incarnation == incarnation), 0)
 
 
+class Life(msgspec.Struct, frozen=True):
+    """A journal's present incarnation, and where it comes from."""
+
+    incarnation: str
+    lineage: Lineage = Lineage()
+
+    def kept(self, incarnation: str) -> int:
+        """Up to which seq of ``incarnation`` everything is here too; of this very one that is all."""
+        return ALL if incarnation in (self.incarnation, "") else self.lineage.kept(incarnation)
+
+
 class Incarnations:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -34,6 +48,9 @@ class Incarnations:
     async def lineage(self, library: str, incarnation: str) -> Lineage:
         row = await self._tables.get(Table.JOURNAL, _key(library, incarnation))
         return Lineage() if row is None else unpack(Lineage, row["body"])
+
+    async def life(self, library: str, incarnation: str) -> Life:
+        return Life(incarnation, await self.lineage(library, incarnation))
 
     async def record(self, library: str, incarnation: str, lineage: Lineage) -> None:
         key = _key(library, incarnation)

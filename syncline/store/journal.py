@@ -95,7 +95,7 @@ class Journal:
         if commit.seq != expected.seq + 1 or commit.library != outcome.library:
             raise Broken(f"A commit at {commit.seq} cannot follow {expected.seq} of {outcome.library}")
         moved = Update(Table.JOURNAL, head_key, set={"seq": commit.seq}, when=still)
-        marked = move_of(commit.library, commit.seq, now_ms)
+        marked = move_of(commit.library, commit.seq, expected.incarnation, now_ms)
         await self._tables.transact([*_commit_puts(commit), moved, kept, marked])
 
     async def read(self, library: str, after: int, upto: int | None = None) -> AsyncIterator[Commit]:

@@ -90,6 +90,13 @@ class Retentions:
         with contextlib.suppress(ConditionFailed):
             await self._tables.write(Update(Table.DIRECTORY, _key(retained.library), set=values, when=when))
 
+    async def restart(self, library: str, kept: int) -> None:
+        """The journal was made again and is another one after ``kept``: the rules read on from there at most."""
+        retained = await self.retained(library)
+        if retained is not None:
+            done = (min(kept, seq) for seq in msgspec.structs.astuple(retained.progress))
+            await self.advance(retained, Progress(*done), look_at_ms=0)
+
 
 def _key(library: str) -> Key:
     return Key(_partition(zlib.crc32(library.encode()) % RETENTION_SHARDS), library)

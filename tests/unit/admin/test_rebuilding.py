@@ -10,19 +10,27 @@ import pytest
 from syncline.admin.answers import Exit
 from syncline.admin.app import run
 from syncline.admin.rebuilding import Rebuilding
-from syncline.domain.commands import CopyVersion, MakeFolder, Move, Remove
+from syncline.domain.commands import Command, CopyVersion, MakeFolder, Move, Remove
+from syncline.domain.cursors import CURSOR_GONE
 from syncline.domain.errors import Refused, Temporary
 from syncline.domain.permits import seal_permit
 from syncline.domain.rights import Role
 from syncline.domain.tree import Tree
 from syncline.memory.faults import FaultPlan, FaultyTables
+from syncline.messages import library_moved
+from syncline.messages.library_moved import LibraryMoved
+from syncline.ports.queues import Queue
 from syncline.store.archive import Archive
 from syncline.store.archiving import ArchiveStore
-from syncline.store.checkpoints import HEARERS, Checkpoints
+from syncline.store.checkpoints import NOTIFIER, Checkpoints
+from syncline.store.follows import Follows
 from syncline.store.incarnations import Incarnations
+from syncline.store.retentions import Progress, Retentions, Rules
 from syncline.store.usage import Usage
 from tests.unit.admin.world import Operated, a_life
-from tests.unit.metadata.world import ALICE, BOB, DESKTOP, FORGERS_KEYS, LIBRARY
+from tests.unit.metadata.sweeping import Hearers, heard, moves_of, sweep
+from tests.unit.metadata.world import ALICE, BOB, DESKTOP, FORGERS_KEYS, LAPTOP, LIBRARY
+from tests.unit.notifier.world import body_of
 
 
 def contents(tree: Tree) -> dict[str, str]:
@@ -204,13 +212,11 @@ async def _state(world: Operated, rebuilt):
 async def test_after_a_rebuild_metadata_and_archiver_go_on_and_hearers_hear(world):
     await a_life(world)
     await world.archive()
-    for consumer in HEARERS:
-        await Checkpoints(world.tables).advance(consumer, LIBRARY, 1_000)
     world.lose_tables()
     rebuilt = await world.rebuild()
     assert (await world.published())[-1].incarnation == rebuilt.incarnation
-    for consumer in HEARERS:
-        assert await Checkpoints(world.tables).get(consumer, LIBRARY) == rebuilt.seq
+    # Nobody knows any more what followers were told: they are not told it all again.
+    assert await Checkpoints(world.tables).get(NOTIFIER, LIBRARY, rebuilt.incarnation) == rebuilt.seq
     assert await world.archiver().archive_due() == 1
     more = await world.upload("more.txt")
     await world.add(more)
@@ -220,6 +226,97 @@ async def test_after_a_rebuild_metadata_and_archiver_go_on_and_hearers_hear(worl
     world.lose_tables()
     assert (await world.rebuild()).kept == len(commits)
     assert await world.commits() == commits
+
+
+async def test_commands_from_before_do_not_touch_what_their_asker_never_saw(world):
+    """On the queue since before the rebuild, with base seqs of the journal of then."""
+    await a_life(world)
+    await world.archive()
+    worker = world.worker()
+    folder = world.new_id()
+    await world.ask(MakeFolder(folder, LIBRARY, "lost"))
+    await worker.drain()
+    node = (await world.tree()).find("a.txt")
+    old = Command(world.new_id(), LIBRARY, ALICE, LAPTOP, 99, 1, (Remove(node.id, 8, False),), incarnation="inc")
+    world.lose_tables()
+    rebuilt = await world.rebuild()
+    # The eighth commit is another one now.
+    edit = await world.permit(b"unseen", node=node.id, base=node.version.id, account=BOB, device=DESKTOP)
+    await world.put(edit, b"unseen")
+    await world.add(edit, account=BOB, device=DESKTOP)
+    assert rebuilt.seq == 7
+    await world.send(old)
+    await world.worker().drain()
+    assert (await world.outcome(old)).refused == CURSOR_GONE
+    assert (await world.tree()).find("a.txt").version.id == edit.id
+
+
+async def test_followers_hear_of_what_comes_after_a_rebuild_that_lost_commits(world):
+    """The new journal passes again the seqs that the followers were told of already."""
+    follows, hearers = Follows(world.tables), Hearers(world)
+    await follows.follow(LIBRARY, LIBRARY, BOB)
+    await a_life(world)
+    await world.archive()
+    for name in ("lost 1", "lost 2", "lost 3"):
+        await world.ask(MakeFolder(world.new_id(), LIBRARY, name))
+    await world.worker().drain()
+    await hearers.listen()
+    head = await world.journal.head(LIBRARY)
+    await world.journal.close(LIBRARY, head)
+    rebuilt = await world.rebuild()
+    assert rebuilt.seq == head.seq - 3
+    assert moves_of(world) == [LIBRARY]
+    await world.queues.send(Queue.NOTIFY, library_moved.encode(LibraryMoved(LIBRARY, head.seq, head.incarnation)))
+    await hearers.listen()
+    for name, told in (("after 1", {"lost": False, "moved.txt": True}), ("after 2", {"after 1": False})):
+        await world.ask(MakeFolder(world.new_id(), LIBRARY, name))
+        await world.worker().drain()
+        await hearers.listen()
+        world.clock.advance(200)
+        await hearers.notifier.sender.round()
+        text = body_of(hearers.mailer.sent[-1].message)
+        assert {word: word in text for word in (*told, name)} == {**told, name: True}
+    assert len(hearers.mailer.sent) == 2
+    assert await heard(world, incarnation=rebuilt.incarnation) == rebuilt.seq + 2
+    await sweep(world)
+    assert moves_of(world) == []
+
+
+async def test_a_window_open_since_before_a_rebuild_tells_of_what_was_kept(world):
+    follows, hearers = Follows(world.tables), Hearers(world)
+    await follows.follow(LIBRARY, LIBRARY, BOB)
+    await a_life(world)
+    await world.archive()
+    await world.ask(MakeFolder(world.new_id(), LIBRARY, "lost"))
+    await world.worker().drain()
+    await hearers.listen()
+    await world.journal.close(LIBRARY, await world.journal.head(LIBRARY))
+    world.clock.advance(200)
+    await hearers.notifier.sender.round()
+    assert hearers.mailer.sent == [], "while there is no journal the mail waits"
+    await world.rebuild()
+    world.clock.advance(200)
+    await hearers.notifier.sender.round()
+    [sent] = hearers.mailer.sent
+    text = body_of(sent.message)
+    assert "moved.txt" in text
+    assert "lost" not in text
+
+
+async def test_retention_reads_on_where_the_journals_part(world):
+    await a_life(world)
+    await world.archive()
+    retentions = Retentions(world.tables)
+    await retentions.set_rules(LIBRARY, Rules(versions_days=30))
+    retained = await retentions.retained(LIBRARY)
+    assert retained is not None
+    await retentions.advance(retained, Progress(aged=3, counted=90, trashed=7, freed=100), 10**15)
+    await world.journal.close(LIBRARY, await world.journal.head(LIBRARY))
+    await world.rebuild()
+    retained = await retentions.retained(LIBRARY)
+    assert retained is not None
+    assert (retained.rules, retained.progress) == (Rules(versions_days=30), Progress(3, 7, 7, 7))
+    assert retained.look_at_ms == 0
 
 
 async def test_a_damaged_segment_is_named_and_its_pieces_are_used_instead(world):

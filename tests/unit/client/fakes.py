@@ -169,6 +169,8 @@ class FakeService:
         return m.CommitAnswer(command=command, done=True, seq=outcome.seq, results=results, refused=outcome.refused)
 
     def _decide(self, command_id: str, body: m.CommitBody) -> None:
+        if body.cursor and decode_cursor(body.cursor).incarnation != self.stack.incarnation:
+            raise Refused("cursor-gone", "The library was restored.", status=410)
         requests = tuple(self._request(request) for request in body.requests)
         command = c.Command(command_id, self.stack.library, f"{self.device}'s", self.device, body.counter, 1, requests)
         landed = {r.permit.id: self._landed(r.permit) for r in requests if isinstance(r, c.AddVersion)}

@@ -133,6 +133,35 @@ async def test_a_move_that_the_service_lost_is_made_again(stack, tmp_path):
     assert set(stack.files()) == {"folder/b"}
 
 
+async def test_a_removal_under_way_while_the_library_is_restored_removes_nothing_unseen(stack, tmp_path):
+    """The journal is another one when the command arrives, and has come no further than the one it was planned by."""
+    alice, bob, carol = (Client(stack, tmp_path, name) for name in ("alice", "bob", "carol"))
+    alice.write("folder/file", "one")
+    await settle(alice, bob, carol)
+    kept, incarnation = len(stack.commits), stack.incarnation
+    carol.write("folder/file", "unseen")
+    await carol.sync()
+    after_the_restore = stack.commits
+    restored(stack, kept)
+    stack.incarnation = incarnation
+    for number in range(5):
+        alice.write("elsewhere", str(number))
+        await settle(alice, bob)
+
+    def restore(step: str) -> None:
+        if step == "commit" and stack.incarnation == incarnation:
+            restored(stack, kept)
+            stack.commits = after_the_restore
+            stack.tree.apply_all(after_the_restore[kept:])
+
+    (bob.folder / "folder" / "file").unlink()
+    (bob.folder / "folder").rmdir()
+    bob.hook = restore
+    await bob.sync(allow_removals=True)
+    await settle(alice, bob)
+    assert alice.files() == bob.files() == {"folder/file": b"unseen", "elsewhere": b"4"}
+
+
 async def test_with_nothing_known_all_that_differs_is_kept_on_both_sides(stack, tmp_path):
     alice, bob = Client(stack, tmp_path, "alice"), Client(stack, tmp_path, "bob")
     alice.write("same", "one")

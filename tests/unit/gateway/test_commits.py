@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from syncline.domain.commands import Command
+from syncline.domain.cursors import Cursor, decode_cursor, encode_cursor
 from syncline.domain.permits import open_permit, seal_permit
 from syncline.messages import commit_changes
 from syncline.messages.commit_changes import MAX_INLINE_BYTES
 from syncline.ports.queues import Queue
+from syncline.store.journal import Head, Journal
 from tests.unit.gateway.world import PERMIT_KEYS, Person, World, checksum, running_world
 
 FOLDER = "f" * 20
@@ -134,6 +136,28 @@ async def test_repeats_at_the_same_time_take_effect_once(world: World) -> None:
     assert all(answer == answers[0] for answer in answers)
     assert answers[0][1]["results"][0]["status"] == "applied"
     assert len(world.decider.decided) == 1
+
+
+async def test_changes_based_on_another_life_of_the_library_are_not_made(world: World) -> None:
+    alice = await world.person("alice")
+    library = await alice.library()
+    cursor = (await alice.commit(library, folder(library)))["cursor"]
+    path, body = f"/v1/libraries/{library}/commits", {"requests": [folder(library, "b", "g" * 20)], "cursor": cursor}
+    status, answer = await alice.ask("POST", path, body)
+    assert (status, answer["cursor"]) == (200, encode_cursor(Cursor(decode_cursor(cursor).incarnation, 2)))
+    journal, decided = Journal(world.tables), len(world.decider.decided)
+    head = await journal.head(library)
+    assert head is not None
+    await journal.close(library, head)
+    await journal.open(library, Head(head.seq, head.epoch, "another"))
+    status, problem = await alice.ask("POST", path, body)
+    assert (status, problem["type"].rsplit("/")[-1]) == (410, "cursor-gone")
+    assert len(world.decider.decided) == decided
+    # What was decided before speaks of the seqs of then.
+    _, told = await alice.ask("GET", f"{path}/{answer['command']}")
+    assert told["cursor"] == answer["cursor"]
+    status, problem = await alice.ask("POST", path, {**body, "cursor": "none of ours"})
+    assert (status, problem["type"].rsplit("/")[-1]) == (422, "bad-cursor")
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\tkey", "é"])

@@ -48,6 +48,7 @@ COMMAND = commands.Command(
         commands.Purge("n" * 20, ("s" * 20,), 3),
     ),
     all_or_nothing=True,
+    incarnation="inc",
 )
 
 AUTHOR = Author("a" * 20, "d" * 20, 7, 1_700_000_000_000)
@@ -78,4 +79,5 @@ OUTCOME = Outcome(
         Result(Status.KEPT, "o" * 20, 3, kept=("x" * 20,)),
         Result(Status.REFUSED, reason="gone", detail="The node is gone."),
     ),
+    incarnation="inc",
 )

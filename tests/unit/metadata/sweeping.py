@@ -89,10 +89,10 @@ class Hearers:
             pass
 
 
-async def heard(world: World, library: str = LIBRARY) -> int:
+async def heard(world: World, library: str = LIBRARY, incarnation: str = "inc") -> int:
     """How far all of them have come."""
     checkpoints = Checkpoints(world.tables)
-    return min([await checkpoints.get(hearer, library) for hearer in HEARERS])
+    return min([await checkpoints.get(hearer, library, incarnation) for hearer in HEARERS])
 
 
 def moves_of(world: World) -> list[str]:

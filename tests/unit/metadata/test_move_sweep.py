@@ -217,9 +217,9 @@ async def test_many_libraries_are_looked_at_in_batches(world: World):
 
 
 def test_the_pauses():
-    fresh = Move(LIBRARY, 1, 1_000_000)
+    fresh = Move(LIBRARY, 1, "inc", 1_000_000)
     assert due_at_ms(fresh, 60) == 1_060_000
-    told = [due_at_ms(Move(LIBRARY, 1, 0, told_ms=0, tries=tries), 60) // 1000 for tries in range(1, 30)]
+    told = [due_at_ms(Move(LIBRARY, 1, "inc", 0, told_ms=0, tries=tries), 60) // 1000 for tries in range(1, 30)]
     assert told[:3] == [120, 240, 480]
     assert told[-1] == PAUSE_S_MAX
     assert told == sorted(told)

@@ -28,7 +28,7 @@ from tests.unit.notifier.world import (
     World,
     rows,
 )
-from tests.unit.writing import Writer
+from tests.unit.writing import INCARNATION, Writer
 
 
 class Scene:
@@ -195,7 +195,7 @@ async def test_a_library_without_followers_only_moves_the_checkpoint(scene: Scen
     await world.follows.drop_all(scene.bob)
     await scene.photos.add_all(scene.alice, [f"{n}.jpg" for n in range(100)])
     await world.told(notifier, scene.photos)
-    assert await Checkpoints(world.tables).get("notifier", scene.photos.id) == scene.photos.seq
+    assert await Checkpoints(world.tables).get("notifier", scene.photos.id, INCARNATION) == scene.photos.seq
     assert rows(world.tables, "") == []
 
 
@@ -478,7 +478,7 @@ async def test_a_long_journal_is_told_in_steps_and_cut_in_the_mail(scene: Scene)
     for n in range(150):
         await scene.photos.update(scene.alice, f"0-{n % 50}.jpg")
     await world.told(notifier, scene.photos)
-    assert await Checkpoints(world.tables).get("notifier", scene.photos.id) == 153
+    assert await Checkpoints(world.tables).get("notifier", scene.photos.id, INCARNATION) == 153
     await world.window_over(notifier)
     (mail,) = world.sent_to("Bob")
     assert mail["Subject"] == "Photos: 150 changes by Alice Example"

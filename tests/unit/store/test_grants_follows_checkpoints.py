@@ -128,7 +128,8 @@ class TestFollows:
 class TestCheckpoints:
     async def test_one_never_goes_back(self):
         checkpoints = Checkpoints(MemoryTables())
-        assert await checkpoints.get("notifier", LIBRARY) == 0
-        await asyncio.gather(*(checkpoints.advance("notifier", LIBRARY, seq) for seq in (3, 9, 1, 7)))
-        assert await checkpoints.get("notifier", LIBRARY) == 9
-        assert await checkpoints.get("syncer", LIBRARY) == 0
+        assert await checkpoints.get("notifier", LIBRARY, "inc") == 0
+        await asyncio.gather(*(checkpoints.advance("notifier", LIBRARY, "inc", seq) for seq in (3, 9, 1, 7)))
+        assert await checkpoints.get("notifier", LIBRARY, "inc") == 9
+        assert await checkpoints.get("syncer", LIBRARY, "inc") == 0
+        assert await checkpoints.get("notifier", LIBRARY, "another life") == 0

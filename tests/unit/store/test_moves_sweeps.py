@@ -34,13 +34,13 @@ class TestMoves:
         assert await waiting(tables) == []
         await append(tables, 1)
         await append(tables, 2, at_ms=NOW_MS + 5)
-        assert await waiting(tables) == [Move(LIBRARY, 2, NOW_MS + 5)]
+        assert await waiting(tables) == [Move(LIBRARY, 2, "inc", NOW_MS + 5)]
         await Journal(tables).append(
             None, Outcome("quiet", LIBRARY, 2, ()), expected=Head(2, 1, "inc"), now_ms=NOW_MS + 9
         )
         with pytest.raises(ConditionFailed):
             await append(tables, 2, at_ms=NOW_MS + 9)
-        assert await waiting(tables) == [Move(LIBRARY, 2, NOW_MS + 5)]
+        assert await waiting(tables) == [Move(LIBRARY, 2, "inc", NOW_MS + 5)]
 
     async def test_a_mark_goes_only_if_the_library_has_not_moved_on(self):
         tables = MemoryTables()
@@ -51,10 +51,10 @@ class TestMoves:
         await Moves(tables).settled(seen)
         await Moves(tables).told(seen, NOW_MS + 1)
         [newer] = await waiting(tables)
-        assert newer == Move(LIBRARY, 2, NOW_MS)
+        assert newer == Move(LIBRARY, 2, "inc", NOW_MS)
         await Moves(tables).told(newer, NOW_MS + 1)
         await Moves(tables).told(newer, NOW_MS + 2)
-        assert await waiting(tables) == [Move(LIBRARY, 2, NOW_MS, told_ms=NOW_MS + 2, tries=2)]
+        assert await waiting(tables) == [Move(LIBRARY, 2, "inc", NOW_MS, told_ms=NOW_MS + 2, tries=2)]
         await Moves(tables).settled(newer)
         await Moves(tables).settled(newer)
         assert await waiting(tables) == []
@@ -66,7 +66,7 @@ class TestMoves:
         [seen] = await waiting(tables)
         await Moves(tables).told(seen, NOW_MS + 1)
         await append(tables, 2)
-        assert await waiting(tables) == [Move(LIBRARY, 2, NOW_MS)]
+        assert await waiting(tables) == [Move(LIBRARY, 2, "inc", NOW_MS)]
 
     async def test_many_libraries_lie_in_many_shards(self):
         tables = MemoryTables()
