@@ -145,6 +145,8 @@ def stack_environment(place: Place, definition: Definition, key: AccessKey) -> d
         "SYNCLINE_S3_PUBLIC_ENDPOINT": place.aws_url,
         "SYNCLINE_SECRETS": str(place.secrets / "services.json"),
         "SYNCLINE_MAIL_FROM": definition.mail_from,
+        # The local SNS signs nothing: its topic's own subscription, with its queue's policy, is what is trusted.
+        **({"SYNCLINE_MAIL_EVENTS_RAW": "yes"} if definition.mail_topic.raw else {}),
     }
 
 

@@ -18,14 +18,16 @@ async def main() -> None:
     settings = Settings.from_environ(os.environ)
     configure_logging(SERVICE, settings.log_level)
     async with connect(settings) as aws:
+        cache = aws.cache if settings.has("SYNCLINE_REDIS_URL") else None
         notifier = make_notifier(
-            Ports(aws.tables, aws.queues, aws.mailer, SystemClock(), aws.certificates),
+            Ports(aws.tables, aws.queues, aws.mailer, SystemClock(), aws.certificates, cache=cache),
             link_keys=settings.secrets().link_keys,
             public_url=settings.public_url,
             mail_from=settings.mail_from,
             window_s=settings.digest_window_s,
             reply_to=settings.reply_to,
             mail_topic_arn=settings.mail_topic_arn,
+            mail_events_raw=settings.mail_events_raw,
         )
         server = HttpServer(notifier.app, *settings.listen)
         queues = [notifier.consumer, notifier.letters, notifier.returns]

@@ -23,6 +23,7 @@ from services.notifier.returns import Returns, take_returns
 from services.notifier.sending import Sender
 from services.notifier.signatures import NO_CERTIFICATES, Certificates
 from syncline.domain.capabilities import SigningKey
+from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
 from syncline.ports.queues import Queue, Queues
@@ -46,7 +47,7 @@ OPEN_INTERNET = HttpsPoster()
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the notifier needs of the world."""
+    """What the notifier needs of the world; ``cache`` None: it is the only one, or shares the rate of mail slowly."""
 
     tables: Tables
     queues: Queues
@@ -54,6 +55,7 @@ class Ports:
     clock: Clock
     certificates: Certificates = NO_CERTIFICATES
     poster: Poster = OPEN_INTERNET
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,11 @@ def make_notifier(
     window_s: int,
     reply_to: str = "",
     mail_topic_arn: str = "",
+    mail_events_raw: bool = False,
 ) -> Notifier:
     """Raises ``Broken`` when ``mail_from`` is no address."""
     metrics = Metrics(SERVICE)
-    mailer = PacedMailer(ports.mailer, ports.clock)
+    mailer = PacedMailer(ports.mailer, ports.clock, ports.cache)
     journal, follows = Journal(ports.tables), Follows(ports.tables)
     incarnations = Incarnations(ports.tables)
     trees = TreeReader(journal, Views(ports.tables))
@@ -112,7 +115,7 @@ def make_notifier(
     letters = Consumer(
         ports.queues, Queue.LETTERS, post_letters(posting), clock=ports.clock, metrics=metrics, receivers=1
     )
-    taking = Returns(suppressions, ports.certificates, metrics, topic_arn=mail_topic_arn)
+    taking = Returns(suppressions, ports.certificates, metrics, topic_arn=mail_topic_arn, raw=mail_events_raw)
     returns = Consumer(
         ports.queues, Queue.BOUNCES, take_returns(taking), clock=ports.clock, metrics=metrics, receivers=1
     )

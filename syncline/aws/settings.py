@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ SWEEP_INTERVAL_S = 900
 FREE_AFTER_S = 30 * 24 * 3600
 LOG_LEVEL = "info"
 MIN_KEY_BYTES = 32
+_TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+")
 
 
 class SigningKey(msgspec.Struct, frozen=True):
@@ -134,8 +136,23 @@ class Settings:
 
     @property
     def mail_topic_arn(self) -> str:
-        """The topic whose signed envelopes about mail count; "": the queue gets them raw, as its policy allows."""
-        return self.variables.get("SYNCLINE_MAIL_TOPIC_ARN", "")
+        """The topic whose signed envelopes about mail count; "": none do. Raises ``Broken`` for what is no topic."""
+        arn = self.variables.get("SYNCLINE_MAIL_TOPIC_ARN", "")
+        if arn and not _TOPIC_ARN.fullmatch(arn):
+            raise Broken(f"SYNCLINE_MAIL_TOPIC_ARN is the ARN of an SNS topic, not {arn!r}")
+        return arn
+
+    @property
+    def mail_events_raw(self) -> bool:
+        """Whether events about mail come without signatures and count all the same, as where SNS is an imitation.
+
+        Raises ``Broken`` where AWS is Amazon's own.
+        """
+        if not self.has("SYNCLINE_MAIL_EVENTS_RAW"):
+            return False
+        if self.endpoint_url is None:
+            raise Broken("SYNCLINE_MAIL_EVENTS_RAW is for a local AWS only: Amazon's SNS signs what it sends")
+        return True
 
     @property
     def digest_window_s(self) -> int:

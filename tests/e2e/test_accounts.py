@@ -18,7 +18,7 @@ from syncline.messages import api as m
 from tests.e2e.embedded import EmbeddedStack
 from tests.e2e.people import PASSWORD, eventually, person
 
-_TOKEN = re.compile(r"\?token=([\w-]+)")
+_TOKEN = re.compile(r"[?&]token=([\w-]+)")
 
 
 async def letter(stack: EmbeddedStack, email: str, about: str) -> EmailMessage:

@@ -106,3 +106,22 @@ def test_unusable_signing_keys_are_not_shown(tmp_path, content):
 def test_a_missing_file_of_keys_is_named(tmp_path):
     with pytest.raises(Broken, match="SYNCLINE_SECRETS"):
         Settings.from_environ(LEAST | {"SYNCLINE_SECRETS": str(tmp_path / "none")}).secrets()
+
+
+TOPIC = "arn:aws:sns:eu-north-1:123456789012:syncline-mail-events"
+
+
+def test_a_topic_of_mail_events_is_one_or_none():
+    assert Settings.from_environ(LEAST).mail_topic_arn == ""
+    assert Settings.from_environ(LEAST | {"SYNCLINE_MAIL_TOPIC_ARN": TOPIC}).mail_topic_arn == TOPIC
+    for arn in ("syncline-mail-events", TOPIC.replace(":sns:", ":sqs:"), TOPIC + ":x", "arn:aws:sns:::"):
+        with pytest.raises(Broken, match="SYNCLINE_MAIL_TOPIC_ARN"):
+            _ = Settings.from_environ(LEAST | {"SYNCLINE_MAIL_TOPIC_ARN": arn}).mail_topic_arn
+
+
+def test_unsigned_mail_events_count_on_a_local_aws_only():
+    raw = {"SYNCLINE_MAIL_EVENTS_RAW": "yes"}
+    assert not Settings.from_environ(LEAST | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}).mail_events_raw
+    assert Settings.from_environ(LEAST | raw | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}).mail_events_raw
+    with pytest.raises(Broken, match="SYNCLINE_MAIL_EVENTS_RAW"):
+        _ = Settings.from_environ(LEAST | raw).mail_events_raw

@@ -110,7 +110,7 @@ async def test_it_ends_and_asks_before_whether_to_go_on(scene: Scene) -> None:
     scene.world.clock.advance(OUTSIDE_LIFE_S - RENEWAL_S)
     await scene.plans.add(scene.alice, "b.txt", folder="open")
     late = (await scene.mails())[-1]
-    assert "Keep getting it: https://sync.example.org/v1/confirm?token=" in " ".join(late.split())
+    assert "Keep getting it: https://sync.example.org/v1/confirm?lang=en&token=" in " ".join(late.split())
     scene.world.clock.advance(RENEWAL_S)
     await scene.plans.add(scene.alice, "c.txt", folder="open")
     assert len(await scene.mails()) == 2

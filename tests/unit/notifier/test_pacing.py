@@ -6,6 +6,8 @@ import asyncio
 from email.message import EmailMessage
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.notifier.pacing import (
     ASK_AGAIN_MS,
@@ -16,13 +18,15 @@ from services.notifier.pacing import (
     PacedMailer,
 )
 from syncline.domain.errors import Broken, Temporary
+from syncline.memory.cache import MemoryCache
 from syncline.memory.clock import ManualClock
 from syncline.memory.mail import MemoryMailer
 from syncline.ports.mail import SendRate
 
 
 class Ses(MemoryMailer):
-    """Notes when each mail came; throttles and fails to tell its limits as told."""
+    """Notes when each mail came; throttles and fails to tell its limits as told. ``strict``: throttles what is too
+    fast."""
 
     def __init__(self, clock: ManualClock, allowed: SendRate) -> None:
         super().__init__(allowed=allowed)
@@ -31,13 +35,27 @@ class Ses(MemoryMailer):
         self.throttles = 0
         self.asked = 0
         self.silent: Exception | None = None
+        self.strict = False
+        self.refused = 0
+        self._tokens, self._filled_ms = allowed.per_second, 0
 
     async def send(self, message: EmailMessage, *, to: str) -> str:
-        if self.throttles:
-            self.throttles -= 1
+        if self.throttles or (self.strict and not self._has_token()):
+            self.throttles = max(0, self.throttles - 1)
+            self.refused += 1
             raise Temporary("Maximum sending rate exceeded")
         self.at_ms.append(self.clock.now_ms())
         return await super().send(message, to=to)
+
+    def _has_token(self) -> bool:
+        """SES's own bucket: a second's mails fit into it."""
+        now_ms, per_second = self.clock.now_ms(), self.allowed.per_second
+        self._tokens = min(max(1.0, per_second), self._tokens + (now_ms - self._filled_ms) / 1000 * per_second)
+        self._filled_ms = now_ms
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
     async def rate(self) -> SendRate:
         self.asked += 1
@@ -47,13 +65,21 @@ class Ses(MemoryMailer):
 
 
 class Scene:
-    def __init__(self, per_second: float, left_today: float = 10**6) -> None:
+    """One notifier, or several, with a cache between them."""
+
+    def __init__(self, per_second: float, left_today: float = 10**6, notifiers: int = 1) -> None:
         self.clock = ManualClock()
+        self.cache = MemoryCache(self.clock)
         self.ses = Ses(self.clock, SendRate(per_second, left_today))
-        self.mailer = PacedMailer(self.ses, self.clock)
+        self.mailers = [PacedMailer(self.ses, self.clock, self.cache) for _ in range(notifiers)]
 
     async def send(self, count: int, *, within_s: float) -> list[str | BaseException]:
-        sending = [asyncio.create_task(self.mailer.send(EmailMessage(), to="a@example.org")) for _ in range(count)]
+        """So many mails by each notifier."""
+        sending = [
+            asyncio.create_task(mailer.send(EmailMessage(), to="a@example.org"))
+            for mailer in self.mailers
+            for _ in range(count)
+        ]
         await self.clock.run_for(within_s)
         assert all(task.done() for task in sending)
         return await asyncio.gather(*sending, return_exceptions=True)
@@ -137,3 +163,64 @@ async def test_unknown_limits_are_taken_for_the_least(failure: Exception) -> Non
     scene.ses.at_ms.clear()
     await scene.send(50, within_s=2)
     assert len(scene.ses.at_ms) == 50
+
+
+# -- several notifiers ----------------------------------------------------------------------------------------------
+
+
+@given(st.sampled_from([0.5, 1.0, 3.5, 14.0, 50.0]), st.integers(2, 4), st.integers(0, 1999))
+@settings(max_examples=25, deadline=None)
+def test_several_notifiers_share_the_rate_and_are_hardly_throttled(rate: float, notifiers: int, begin_ms: int) -> None:
+    async def work() -> None:
+        scene = Scene(rate, notifiers=notifiers)
+        await scene.clock.run_for(begin_ms / 1000)
+        scene.ses.strict = True
+        count = max(1, int(rate * 4 / notifiers))
+        ends = await scene.send(count, within_s=20)
+        # Who begins just before a second ends may be one too many in it, once.
+        assert scene.ses.refused <= notifiers
+        assert sum(isinstance(end, str) for end in ends) == count * notifiers - scene.ses.refused
+        # And no slower than it need be: the windows under way at the beginning and at the end may not be full.
+        assert scene.ses.at_ms[-1] - scene.ses.at_ms[0] <= (count * notifiers / rate + 2 / min(1, rate)) * 1000
+
+    asyncio.run(work())
+
+
+async def test_without_the_cache_several_begin_slowly_and_settle_by_being_throttled() -> None:
+    scene = Scene(per_second=8, notifiers=2)
+    scene.cache.away = True
+    scene.ses.strict = True
+    taken = 0
+    for _ in range(40):
+        ends = await scene.send(8, within_s=30)
+        taken += sum(isinstance(end, str) for end in ends)
+    assert scene.ses.at_ms[1] - scene.ses.at_ms[0] >= 0
+    first = [at for at in scene.ses.at_ms if at < scene.ses.at_ms[0] + 3_000]
+    assert len(first) <= 2 * 5
+    # Mail that was throttled comes again later; most is taken the first time.
+    assert taken >= 0.9 * 40 * 16
+
+
+async def test_when_the_cache_goes_away_the_pace_begins_anew_and_comes_back_with_it() -> None:
+    scene = Scene(per_second=10)
+    await scene.send(20, within_s=5)
+    scene.cache.away = True
+    await scene.send(1, within_s=2)
+    scene.ses.at_ms.clear()
+    await scene.send(4, within_s=6)
+    assert scene.ses.at_ms[-1] - scene.ses.at_ms[0] >= 2_500
+    scene.cache.away = False
+    await scene.send(1, within_s=2)
+    scene.ses.at_ms.clear()
+    await scene.send(11, within_s=5)
+    assert scene.ses.at_ms[-1] - scene.ses.at_ms[0] <= 1_101
+
+
+async def test_without_any_cache_a_lone_notifier_comes_to_the_whole_rate() -> None:
+    scene = Scene(per_second=14)
+    scene.mailers = [PacedMailer(scene.ses, scene.clock, None)]
+    for _ in range(20):
+        await scene.send(8, within_s=10)
+    scene.ses.at_ms.clear()
+    await scene.send(15, within_s=5)
+    assert scene.ses.at_ms[-1] - scene.ses.at_ms[0] <= 1_015

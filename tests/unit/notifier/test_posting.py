@@ -59,8 +59,8 @@ async def test_a_letter_is_text_and_html_from_us_and_no_list() -> None:
     text, html = message.get_body(("plain",)), message.get_body(("html",))
     assert text is not None
     assert html is not None
-    assert f"{PUBLIC_URL}/v1/reset?token=" in text.get_content()
-    assert f'href="{PUBLIC_URL}/v1/reset?token=' in html.get_content()
+    assert f"{PUBLIC_URL}/v1/reset?lang=en&token=" in text.get_content()
+    assert f'href="{PUBLIC_URL}/v1/reset?lang=en&amp;token=' in html.get_content()
     assert "<img" not in html.get_content()
 
 

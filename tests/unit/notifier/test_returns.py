@@ -212,7 +212,16 @@ async def test_while_sns_does_not_answer_the_event_waits() -> None:
     assert await Suppressions(world.tables, world.clock).reason("bob@example.org") is not None
 
 
+async def test_without_a_topic_nothing_counts_and_nothing_is_lost() -> None:
+    world = World()
+    world.certificates[URL] = signer("sns")[1]
+    await take(world, complaint("bob@example.org").encode(), msgspec.json.encode(signed(bounce("bob@example.org"))))
+    assert await Suppressions(world.tables, world.clock).reason("bob@example.org") is None
+    assert len(await world.queues.dead_letters(Queue.BOUNCES)) == 2
+
+
 async def test_where_events_come_raw_they_are_read_raw() -> None:
     world = World()
+    world.mail_events_raw = True
     await take(world, complaint("bob@example.org").encode())
     assert await Suppressions(world.tables, world.clock).reason("bob@example.org") == "complaint: abuse"

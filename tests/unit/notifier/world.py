@@ -9,6 +9,7 @@ import msgspec
 
 from services.notifier.app import Notifier, Ports, make_notifier
 from syncline.domain.errors import Temporary
+from syncline.memory.cache import MemoryCache
 from syncline.memory.clock import ManualClock
 from syncline.memory.mail import MemoryMailer
 from syncline.memory.queues import MemoryQueues
@@ -40,14 +41,21 @@ class World:
         self.tables = MemoryTables()
         self.queues = MemoryQueues(self.clock)
         self.mailer = MemoryMailer()
+        self.cache = MemoryCache(self.clock)
         self.certificates: dict[str, bytes] = {}
         self.mail_topic_arn = ""
+        self.mail_events_raw = False
         self.directory = Directory(self.tables)
         self.follows = Follows(self.tables)
 
     def notifier(self, *, tables: Tables | None = None, mailer: MemoryMailer | None = None) -> Notifier:
         ports = Ports(
-            tables or self.tables, self.queues, mailer or self.mailer, self.clock, MemoryCertificates(self.certificates)
+            tables or self.tables,
+            self.queues,
+            mailer or self.mailer,
+            self.clock,
+            MemoryCertificates(self.certificates),
+            cache=self.cache,
         )
         return make_notifier(
             ports,
@@ -56,6 +64,7 @@ class World:
             mail_from="Syncline <mail@sync.example.org>",
             window_s=WINDOW_S,
             mail_topic_arn=self.mail_topic_arn,
+            mail_events_raw=self.mail_events_raw,
         )
 
     async def account(self, name: str) -> str:
