@@ -66,7 +66,8 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     ``placed_seq`` is the commit that last set parent or name, ``content_seq`` the one that set the version
     (for a folder: its making). ``removed`` speaks of the node itself; it is live only when all its ancestors are.
     ``author`` made the latest state; ``placed_by`` set parent and name, when that was someone else or earlier, else
-    None. ``conflict_of`` names the node whose place or content it lost when it was born as a conflict copy, else "".
+    None. ``conflict_of`` names the node whose place or content it lost when it was born as a conflict copy, until
+    someone gives it another name; else "".
     """
 
     id: str

@@ -87,6 +87,28 @@ def conflict_name(name: str, date: str, device_name: str, n: int) -> str:
     return clean_name(_shorten(stem, room) + mark + extension)
 
 
+_CONFLICT_NAME = re.compile(r"(.*) \(conflict (\d{4}-\d\d-\d\d .*)\)((?:\.[^.]*)?)", re.DOTALL)
+
+
+def settled_name(name: str, n: int = 1) -> str:
+    """The n-th name for a conflict copy that is to stay a file of its own: ``plan (2026-11-23 alice-laptop).ods``.
+
+    One whose name does not show that it is a conflict copy gets a number: ``plan 2.ods``.
+    """
+    found = _CONFLICT_NAME.fullmatch(name)
+    stem, extension = _split_extension(name) if found is None else (f"{found[1]} ({found[2]})", found[3])
+    number = n + 1 if found is None else n
+    mark = f" {number}" if number > 1 else ""
+    room = MAX_NAME_BYTES - len((mark + extension).encode())
+    return clean_name(_shorten(stem, room) + mark + extension)
+
+
+def name_before_conflict(name: str) -> str:
+    """The name that a conflict copy was made for, as far as its own shows: ``plan.ods``."""
+    found = _CONFLICT_NAME.fullmatch(name)
+    return clean_name(found[1] + found[3]) if found and found[1] + found[3] not in ("", ".", "..") else name
+
+
 def _split_extension(name: str) -> tuple[str, str]:
     dot = name.rfind(".")
     extension = name[dot:]

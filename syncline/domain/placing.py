@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from syncline.domain.attempt import Attempt, Verdict
 from syncline.domain.commands import MakeFolder, Move
 from syncline.domain.commits import Status
@@ -89,6 +91,8 @@ def move(attempt: Attempt, request: Move) -> Verdict:
     check_path(attempt, asked, name)
     parent = standing_folder(attempt, request.parent)
     place = Place(parent.id, attempt.free_name(parent.id, name, node.id))
+    if place.name == name != node.name:
+        node = replace(node, conflict_of="")  # rule 3.6: who names a conflict copy has settled it
     draft.place(node, place, attempt.author, placer_in(attempt, parent, request.parent, attempt.author))
     return Verdict(Status.APPLIED if place.name == name else Status.CONFLICT, node.id)
 

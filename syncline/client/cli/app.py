@@ -67,6 +67,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "sync": Entry("syncing", "Bring folders and libraries together, once."),
         "watch": Entry("syncing", "Keep folders in sync until stopped."),
         "status": Entry("looking", "Show what is linked, and what is still to do."),
+        "conflicts": Entry("conflicts", "List conflict copies, and settle them."),
         "log": Entry("logs", "Show what was done to a file, when and why."),
         "compare": Entry("looking", "Compare a folder with its library by checksum."),
     },

@@ -17,6 +17,8 @@ from syncline.domain.paths import (
     conflict_name,
     hard_to_hold,
     join_path,
+    name_before_conflict,
+    settled_name,
     split_path,
 )
 
@@ -126,3 +128,33 @@ def test_a_conflict_name_is_always_a_clean_other_name(name, device, n):
 @given(names, st.text(max_size=100))
 def test_other_numbers_are_other_names(name, device):
     assert len({conflict_name(name, "2026-11-23", device, n) for n in range(1, 30)}) == 29
+
+
+@given(names, st.integers(1, 120))
+def test_a_settled_name_is_clean_and_another_for_each_number(name, n):
+    copy = conflict_name(name, "2026-11-23", "alice's (old) laptop", n)
+    for given_name in (name, copy):
+        settled = settled_name(given_name, n)
+        assert is_clean(settled)
+        assert settled != given_name
+        assert settled != settled_name(given_name, n + 1)
+
+
+@pytest.mark.parametrize(
+    ("copy", "settled", "before"),
+    [
+        ("plan (conflict 2026-11-23 bob).ods", "plan (2026-11-23 bob).ods", "plan.ods"),
+        ("plan (conflict 2026-11-23 bob 2)", "plan (2026-11-23 bob 2)", "plan"),
+        ("a (conflict 2026-11-23 (bob)).tar.gz", "a (conflict 2026-11-23 (bob)).tar 2.gz", None),
+        ("a.tar (conflict 2026-11-23 (bob)).gz", "a.tar (2026-11-23 (bob)).gz", "a.tar.gz"),
+        (
+            "a (conflict 2026-11-23 x) (conflict 2026-11-24 y)",
+            "a (conflict 2026-11-23 x) (2026-11-24 y)",
+            "a (conflict 2026-11-23 x)",
+        ),
+        ("plain.ods", "plain 2.ods", None),
+    ],
+)
+def test_the_mark_of_a_conflict_is_taken_off_a_name(copy, settled, before):
+    assert settled_name(copy) == settled
+    assert name_before_conflict(copy) == (before or copy)

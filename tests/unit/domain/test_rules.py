@@ -182,6 +182,17 @@ class TestRule3Conflicts:
         assert bob.edit(base, "three").parent == docs
         assert f"docs/plot{MARK.format('bob-desktop')}" in world.paths()
 
+    def test_who_names_a_conflict_copy_has_settled_it(self, world, alice, bob):
+        docs = folder(alice, "docs")
+        alice.write("plan", "one")
+        copy = bob.write("plan", "two")
+        assert alice.one(Move(copy.node, 99, docs, copy.name)).status is Status.APPLIED
+        assert world.known_node(copy.node).conflict_of == world.at("plan").id
+        assert alice.one(Move(copy.node, 99, LIBRARY, "plan")).status is Status.CONFLICT
+        assert world.known_node(copy.node).conflict_of == world.at("plan").id
+        assert alice.one(Move(copy.node, 99, docs, "plan")).status is Status.APPLIED
+        assert world.known_node(copy.node).conflict_of == ""
+
     def test_a_hundred_conflicts_of_one_name(self, world, alice, bob):
         alice.write("plan", "one")
         for n in range(105):

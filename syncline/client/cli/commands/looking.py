@@ -18,6 +18,7 @@ from syncline.client.cli.folders import FOLDER, engine_of, folder_text, links_me
 from syncline.client.cli.output import columns, counted, name_text, time_text
 from syncline.client.engine import Engine, Link, Status
 from syncline.client.remote_tree import holdable
+from syncline.client.settling import conflicts_in
 from syncline.domain.errors import Refused, SynclineError
 
 NAMED_MAX = 20
@@ -133,6 +134,7 @@ async def _look(call: Call, engine: Engine, link: Link) -> Look:
 
 def _text(link: Link, rows: Sequence[tuple[str, str]], details: list[str], conflicts: list[str]) -> str:
     lines = details + [f"conflict copy: {name_text(path)}" for path in conflicts]
+    rows = [*rows, *([("conflicts", f"{len(conflicts)}; to settle: syncline conflicts")] if conflicts else [])]
     if len(lines) > NAMED_MAX:
         lines = [*lines[:NAMED_MAX], f"and {len(lines) - NAMED_MAX} more (--json names all)"]
     body = "\n".join([columns(rows), *lines])
@@ -151,13 +153,4 @@ def _things(pairs: Sequence[tuple[str, str]]) -> str:
 
 def _conflicts(engine: Engine, link: Link) -> list[str]:
     """Paths of the conflict copies in the library, as far as this client has read it."""
-    nodes = holdable(engine.index.remote(link))[0].nodes
-
-    def path(node: str) -> str:
-        names: list[str] = []
-        while (found := nodes.get(node)) is not None and len(names) <= len(nodes):
-            names.append(found.name)
-            node = found.parent
-        return "/".join(reversed(names))
-
-    return sorted(path(node.node) for node in nodes.values() if node.conflict_of and node.version)
+    return [conflict.path for conflict in conflicts_in(holdable(engine.index.remote(link))[0])]
