@@ -9,6 +9,7 @@ of the answer only the status is read.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -35,7 +36,7 @@ class Poster(Protocol):
 
 
 class HttpsPoster:
-    """``rule``, ``schemes`` and ``resolver`` are for tests, which have no open internet."""
+    """``rule``, ``schemes``, ``resolver`` and ``tls`` are for tests, which have no open internet."""
 
     def __init__(
         self,
@@ -43,11 +44,13 @@ class HttpsPoster:
         rule: Rule = is_public,
         schemes: Sequence[str] = ("https",),
         resolver: AbstractResolver | None = None,
+        tls: ssl.SSLContext | None = None,
         timeout_s: float = POST_S_MAX,
     ) -> None:
         self._rule = rule
         self._schemes = tuple(schemes)
         self._resolver = resolver
+        self._tls: ssl.SSLContext | bool = tls or True
         self._timeout_s = timeout_s
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
@@ -58,6 +61,7 @@ class HttpsPoster:
         connector = aiohttp.TCPConnector(
             resolver=JudgingResolver(self._rule, self._resolver),
             socket_factory=self._socket,
+            ssl=self._tls,
             use_dns_cache=False,
             force_close=True,
             limit=1,

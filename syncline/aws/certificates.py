@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import OrderedDict
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from syncline.domain.errors import Broken, Temporary
 
@@ -16,9 +18,14 @@ STATUS_OK = 200
 
 
 class SnsCertificates:
-    """The PEM under a URL. The caller has checked that the URL is SNS's own; redirects are not followed."""
+    """The PEM under a URL. The caller has checked that the URL is SNS's own; redirects are not followed.
 
-    def __init__(self) -> None:
+    ``resolver`` and ``tls`` are for tests, which have no SNS.
+    """
+
+    def __init__(self, *, resolver: AbstractResolver | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._resolver = resolver
+        self._tls: ssl.SSLContext | bool = tls or True
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
 
@@ -33,9 +40,10 @@ class SnsCertificates:
 
     async def _fetch(self, url: str) -> bytes:
         timeout = aiohttp.ClientTimeout(total=FETCH_S)
+        connector = aiohttp.TCPConnector(resolver=self._resolver, ssl=self._tls)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
                 session.get(url, allow_redirects=False) as response,
             ):
                 if response.status != STATUS_OK:
