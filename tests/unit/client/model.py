@@ -38,6 +38,7 @@ from syncline.domain.checksums import checksum_of
 from syncline.domain.commits import Result, Status
 from syncline.domain.deciding import decide
 from syncline.domain.nodes import Kind, Location, Node
+from syncline.domain.paths import clean_name
 from syncline.domain.tree import Tree
 
 LIBRARY = "library"
@@ -102,6 +103,7 @@ class Thing:
 
     inode: int
     body: bytes | None = None
+    executable: bool = False
 
 
 @dataclass
@@ -185,7 +187,7 @@ class ModelClient:
             entries[path] = LocalEntry(
                 path,
                 parent,
-                name,
+                clean_name(name),
                 name,
                 Kind.FOLDER if thing.body is None else Kind.FILE,
                 _stat(thing),
@@ -329,12 +331,12 @@ class ModelClient:
     def _is_folder(self, path: str) -> bool:
         return not path or (path in self.disk and self.disk[path].body is None)
 
-    def _agree(self, remote: RemoteNode, thing: Thing) -> None:
+    def _agree(self, remote: RemoteNode, thing: Thing, local_name: str = "") -> None:
         self.base[remote.node] = BaseNode(
             remote.node,
             remote.parent,
             remote.name,
-            remote.name,
+            local_name or remote.name,
             remote.kind,
             remote.seq,
             remote.version,
@@ -344,15 +346,16 @@ class ModelClient:
 
     def _fetch(self, fetch: Fetch) -> None:
         remote = fetch.remote
+        assert remote.content
         known = self.base.get(remote.node) if fetch.expected else None
-        path = self._path(known.node) if known else self._path_in(remote.parent, remote.name)
+        path = self._path(known.node) if known else self._path_in(remote.parent, fetch.local_name or remote.name)
         if path is None or not self._is_folder(path.rpartition("/")[0]):
             return
         there = self.disk.get(path)
         if (_content(there) if there else None) != fetch.content:
             return  # as the disk would say: changed
-        self.disk[path] = Thing(next(self.inodes), self.service.bytes_of(remote))
-        self._agree(remote, self.disk[path])
+        self.disk[path] = Thing(next(self.inodes), self.service.bytes_of(remote), remote.content.executable)
+        self._agree(remote, self.disk[path], fetch.local_name)
         if known:
             place = {"parent": known.parent, "name": known.name, "local_name": known.local_name}
             self.base[remote.node] = msgspec.structs.replace(self.base[remote.node], **place)
@@ -425,4 +428,4 @@ def _stat(thing: Thing) -> Stat:
 
 
 def _content(thing: Thing) -> Content | None:
-    return None if thing.body is None else Content(len(thing.body), checksum_of(thing.body), False)
+    return None if thing.body is None else Content(len(thing.body), checksum_of(thing.body), thing.executable)

@@ -18,6 +18,7 @@ from tests.unit.client.model import ModelClient, Service, Thing
 from tests.unit.client.shapes import ARRANGING, BENIGN, Act, Seed, Shape, acts, grown, perturbed, seeds
 
 ROUNDS_MAX = 16
+ROUNDS_BY_CHANCE = 6
 DEVICES = ("alice", "bob", "carol")
 
 
@@ -52,19 +53,19 @@ class World:
         self.disk(device, shape)
         return shape
 
-    def settle(self, device: str, chance: Random | None = None) -> None:
-        for _ in range(ROUNDS_MAX * (1 if chance is None else 4)):
-            planned = self.clients[device].step(chance)
+    def settle(self, device: str) -> None:
+        for _ in range(ROUNDS_MAX):
+            planned = self.clients[device].step()
             one_thing_at_a_time(planned)
             if planned.empty:
                 return
         pytest.fail(f"{device} goes on and on")
 
     def agree(self, order: tuple[str, ...] = DEVICES, chance: Random | None = None) -> None:
-        """Everybody settles, some of it carried out by ``chance`` only, and all is as it should be."""
-        if chance is not None:
+        """Everybody settles, after some rounds that ``chance`` carries out in parts, and all is as it should be."""
+        for _ in range(ROUNDS_BY_CHANCE if chance else 0):
             for device in order:
-                self.settle(device, chance)
+                one_thing_at_a_time(self.clients[device].step(chance))
         for _ in range(3):
             for device in order:
                 self.settle(device)
