@@ -22,12 +22,15 @@ from syncline.serving.metrics import Metrics
 from syncline.store.archive import Archive
 from syncline.store.archiving import SHARDS, ArchiveState, ArchiveStore, Due
 from syncline.store.directory import Directory
+from syncline.store.follows import Follows
 from syncline.store.groups import Groups
 from syncline.store.incarnations import Incarnations
 from syncline.store.journal import Head, Journal
-from syncline.store.segments import About, Member, first_of_segment, last_of_segment
+from syncline.store.retentions import Retentions
+from syncline.store.segments import About, Member, Settings, first_of_segment, last_of_segment
 from syncline.store.together import together
 from syncline.store.tree_snapshots import SNAPSHOT_CHANGES, TreeSnapshots, is_due
+from syncline.store.usage import Usage
 
 ARCHIVE_S = 60
 LIBRARIES_AT_ONCE = 4
@@ -55,6 +58,9 @@ class Archiver:
         self._journal = Journal(tables)
         self._directory = Directory(tables)
         self._groups = Groups(tables)
+        self._follows = Follows(tables)
+        self._retentions = Retentions(tables)
+        self._usage = Usage(tables)
         self._incarnations = Incarnations(tables)
         self._store = ArchiveStore(tables)
         self._archive = Archive(objects)
@@ -181,9 +187,12 @@ class Archiver:
             await self._archive.keep(incarnation, commits)
 
     async def _keep_about(self, library: str, head: Head, state: ArchiveState) -> None:
-        """Name and members, when they changed."""
+        """Name, members and settings, when they changed."""
         record = await self._directory.library(library)
-        if record is None or (head.epoch, record.name) == (state.epoch, state.name):
+        if record is None:
+            return
+        settings = await self._settings(library)
+        if (head.epoch, record.name, settings.digest()) == (state.epoch, state.name, state.settings):
             return
         members = {member.account: member.role for member in await self._directory.members(library)}
         through_groups = await self._through_groups(library)
@@ -197,9 +206,17 @@ class Archiver:
             lineage.began_at_ms,
             lineage.origins,
             await self._known(through_groups),
+            settings,
         )
         await self._archive.keep_about(about, self._clock.now_ms())
-        await self._store.members_archived(library, head.incarnation, epoch=head.epoch, name=record.name)
+        await self._store.about_archived(
+            library, head.incarnation, epoch=head.epoch, name=record.name, settings=settings.digest()
+        )
+
+    async def _settings(self, library: str) -> Settings:
+        usage = await self._usage.of_library(library)
+        follows = [follow for follow in await self._follows.of_library(library) if not follow.outside]
+        return Settings(await self._retentions.rules(library), usage.quota_bytes, tuple(follows))
 
     async def _through_groups(self, library: str) -> dict[str, Role]:
         roles: dict[str, list[Role]] = {}

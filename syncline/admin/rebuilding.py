@@ -39,12 +39,14 @@ from syncline.store.directory_rows import (
     member_puts,
     row_of,
 )
+from syncline.store.follows import Follows
 from syncline.store.incarnations import ALL, Incarnations, Lineage, begun_from
 from syncline.store.journal import Head, Journal
 from syncline.store.moves import move_of
 from syncline.store.recounting import Recounting
-from syncline.store.retentions import Retentions
-from syncline.store.segments import About, Member
+from syncline.store.retentions import Retentions, Rules
+from syncline.store.segments import About, Member, Settings
+from syncline.store.usage import Usage
 from syncline.store.views import Views
 
 COMMITS_AT_ONCE = 64
@@ -207,9 +209,19 @@ class Rebuilding:
             for member in members:
                 for put in member_puts(MemberRecord(about.library, member.account, member.role)):
                     await self._ports.tables.write(put)
+            await self._restore_settings(about.library, about.settings)
             found = LibraryRecord(about.library, about.name, about.created_at_ms)
             await self._ports.tables.write(Put(Table.DIRECTORY, row_of(library_key(about.library), found)))
         return restored
+
+    async def _restore_settings(self, library: str, settings: Settings) -> None:
+        tables = self._ports.tables
+        if settings.rules != Rules():
+            await Retentions(tables).set_rules(library, settings.rules)
+        if settings.quota_bytes is not None:
+            await Usage(tables).set_library_quota(library, settings.quota_bytes)
+        for follow in settings.follows:
+            await Follows(tables).follow(library, follow.node, follow.account, at_ms=follow.at_ms, wishes=follow.wishes)
 
     async def _count_bytes(self, library: str) -> None:
         """Where the tables have lost the count. One that they kept is right: nothing has come or gone in the bucket."""

@@ -3,11 +3,11 @@
 Rows in the table ``directory``::
 
     pk = archive#{shard}      sk = {library}      mark, claimed_until (Unix ms)
-    pk = archived#{library}   sk = {incarnation}  seq, changes, epoch, name, tidied, abouts
+    pk = archived#{library}   sk = {incarnation}  seq, changes, epoch, name, settings, tidied, abouts
     pk = snapshot#{library}   sk = {incarnation}  seq, body (packed SnapshotRecord)
 
-Whoever changes a library marks it: the syncer for commits it is told of, the directory for members and names, in the
-very transaction of the change. A mark says what there is to archive, so the same news twice is the same mark; it is
+Whoever changes a library marks it: the syncer for commits it is told of, the stores of members, names and settings in
+the very transaction of the change. A mark says what there is to archive, so the same news twice is the same mark; it is
 taken away only if it is still the one that was there before the archiving began. Nobody ever lists all libraries.
 """
 
@@ -35,9 +35,9 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class ArchiveState(msgspec.Struct, frozen=True):
-    """Everything up to ``seq`` is in the bucket, ``changes`` changes in all; and the members as of ``epoch``.
-
-    Up to ``tidied`` no replaced pieces are left; ``untidy_abouts``: older ones than the newest may be there.
+    """Everything up to ``seq`` is in the bucket, ``changes`` changes in all; and the members as of ``epoch``, with the
+    settings of this digest. Up to ``tidied`` no replaced pieces are left; ``untidy_abouts``: older ones than the newest
+    may be there.
     """
 
     seq: int = 0
@@ -46,6 +46,7 @@ class ArchiveState(msgspec.Struct, frozen=True):
     name: str = ""
     tidied: int = 0
     untidy_abouts: bool = False
+    settings: str = ""
 
 
 class SnapshotRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -65,7 +66,7 @@ class SnapshotRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 def mark(library: str, news: str) -> Update:
-    """For the transaction that makes the news: its members, or its name, are others. Other news, another text."""
+    """For the transaction that makes the news: its members, name or settings are others. Other news, another text."""
     return Update(Table.DIRECTORY, _due_key(library), set={"mark": news}, add={"claimed_until": 0})
 
 
@@ -122,7 +123,7 @@ class ArchiveStore:
         members = (number(row, "epoch"), text(row, "name")) if "epoch" in row else (0, "")
         counted = (number(row, "seq"), number(row, "changes")) if "seq" in row else (0, 0)
         tidied = number(row, "tidied") if "tidied" in row else 0
-        return ArchiveState(*counted, *members, tidied, row.get("untidy_abouts") is True)
+        return ArchiveState(*counted, *members, tidied, row.get("untidy_abouts") is True, str(row.get("settings", "")))
 
     async def advance(self, library: str, incarnation: str, *, seq: int, changes: int) -> None:
         """Never goes back: somebody else may have come further."""
@@ -131,9 +132,9 @@ class ArchiveStore:
             further = Update(Table.DIRECTORY, key, set={"seq": seq, "changes": changes}, when=Below("seq", seq))
             await self._tables.write(further)
 
-    async def members_archived(self, library: str, incarnation: str, *, epoch: int, name: str) -> None:
+    async def about_archived(self, library: str, incarnation: str, *, epoch: int, name: str, settings: str) -> None:
         key = _state_key(library, incarnation)
-        said: dict[str, Value] = {"epoch": epoch, "name": name, "untidy_abouts": True}
+        said: dict[str, Value] = {"epoch": epoch, "name": name, "settings": settings, "untidy_abouts": True}
         await self._tables.write(Update(Table.DIRECTORY, key, set=said))
 
     async def tidy(self, library: str, incarnation: str, *, tidied: int, abouts_of: int | None) -> None:

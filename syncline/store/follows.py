@@ -18,11 +18,12 @@ import msgspec
 from syncline.domain.digests import Happened
 from syncline.domain.preferences import OUTSIDE, Every, Terms, Wishes, settle
 from syncline.ports.tables import Delete, Key, Put, Row, Table, Tables, Value
+from syncline.store.archiving import mark
 from syncline.store.codec import number
 
 FOLLOWS_MAX = 10_000
 """Of one account, and of one library, so many are read at once."""
-_PER_TRANSACTION = 48
+_PER_TRANSACTION = 32
 
 
 class FollowRecord(msgspec.Struct, frozen=True):
@@ -70,7 +71,8 @@ class Follows:
         record = FollowRecord(library, node, account, at_ms, wishes or Wishes(), outside)
         said = {"at_ms": at_ms, **_said(record.wishes), **({"outside": True} if outside else {})}
         keys = _keys(library, node, account)
-        await self._tables.transact([Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, **said}) for key in keys])
+        puts = [Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, **said}) for key in keys]
+        await self._tables.transact([*puts, mark(library, f"follow {account} {node} {said}")])
         return record
 
     async def unfollow(self, library: str, node: str, account: str) -> None:
@@ -112,7 +114,8 @@ class Follows:
         for start in range(0, len(follows), _PER_TRANSACTION):
             some = follows[start : start + _PER_TRANSACTION]
             keys = [key for follow in some for key in _keys(follow.library, follow.node, follow.account)]
-            await self._tables.transact([Delete(Table.DIRECTORY, key) for key in keys])
+            marks = [mark(library, f"unfollowed {some[0]}") for library in {follow.library for follow in some}]
+            await self._tables.transact([*(Delete(Table.DIRECTORY, key) for key in keys), *marks])
 
 
 def _keys(library: str, node: str, account: str) -> tuple[Key, Key]:

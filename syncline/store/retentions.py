@@ -21,6 +21,7 @@ import msgspec
 
 from syncline.domain.errors import ConditionFailed
 from syncline.ports.tables import Equals, Key, Row, Table, Tables, Update
+from syncline.store.archiving import mark
 from syncline.store.codec import number
 
 RETENTION_SHARDS = 4
@@ -64,7 +65,8 @@ class Retentions:
     async def set_rules(self, library: str, rules: Rules) -> None:
         """From now on. Counting starts anew, since a lower count concerns files that nobody has touched since."""
         values: dict[str, str | int | bool | bytes] = {**msgspec.structs.asdict(rules), "counted": 0, "look_at_ms": 0}
-        await self._tables.write(Update(Table.DIRECTORY, _key(library), set=values, add={"rev": 1}))
+        said = Update(Table.DIRECTORY, _key(library), set=values, add={"rev": 1})
+        await self._tables.transact([said, mark(library, f"{rules}")])
 
     async def retained(self, library: str) -> Retained | None:
         row = await self._tables.get(Table.DIRECTORY, _key(library))

@@ -3,7 +3,7 @@
 Keys, each written once and never changed::
 
     journal/{library}/{incarnation}/{segment}-{first}-{last}   the commits first to last, all of segment seq // 512
-    journal/{library}/{incarnation}/about-{at_ms}              the library's name, members and origin (``About``)
+    journal/{library}/{incarnation}/about-{at_ms}              the library's name, members, settings (``About``)
 
 A segment that is still filling is archived in pieces, each with what is new; when it is full (and not too large) one
 object holds all of it, and the pieces go a day later. Pieces may overlap: the same seq is the same commit.
@@ -24,7 +24,9 @@ import msgspec
 from syncline.domain.commits import Commit
 from syncline.domain.errors import Broken
 from syncline.domain.rights import Role
+from syncline.store.follows import FollowRecord
 from syncline.store.journal import COMMITS_PER_PARTITION
+from syncline.store.retentions import Rules
 
 T = TypeVar("T")
 
@@ -60,6 +62,19 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
     kept: int
 
 
+class Settings(msgspec.Struct, frozen=True, array_like=True):
+    """What a library's people said about it: ``quota_bytes`` is its own quota, None when it has none; ``follows`` are
+    those of accounts."""
+
+    rules: Rules = Rules()
+    quota_bytes: int | None = None
+    follows: tuple[FollowRecord, ...] = ()
+
+    def digest(self) -> str:
+        """Another text for other settings."""
+        return hashlib.sha256(msgspec.msgpack.encode(self, order="deterministic")).hexdigest()
+
+
 class About(msgspec.Struct, frozen=True, array_like=True):
     """What a library's commits do not say. ``began_at_ms``: when this incarnation began, 0 for the first one.
 
@@ -74,6 +89,7 @@ class About(msgspec.Struct, frozen=True, array_like=True):
     began_at_ms: int
     origins: tuple[Origin, ...]
     through_groups: tuple[Member, ...] = ()
+    settings: Settings = Settings()
 
 
 class SegmentKey(msgspec.Struct, frozen=True, order=True):

@@ -28,6 +28,7 @@ from syncline.domain.nodes import Location
 from syncline.domain.permits import parse_key
 from syncline.domain.rights import Role
 from syncline.ports.tables import Absent, Below, Equals, Key, Put, Row, Table, Tables, Update
+from syncline.store.archiving import mark
 from syncline.store.codec import number
 from syncline.store.grants import LAST_AFTER_S, GrantRecord, grant_key, hour_of, opening
 
@@ -85,7 +86,8 @@ class Usage:
 
     async def set_library_quota(self, library: str, quota_bytes: int) -> None:
         """Give a library a quota of its own; 0 lifts every limit."""
-        await self._tables.write(Update(Table.DIRECTORY, usage_key(library), set={"quota_bytes": quota_bytes}))
+        said = Update(Table.DIRECTORY, usage_key(library), set={"quota_bytes": quota_bytes})
+        await self._tables.transact([said, mark(library, f"quota {quota_bytes}")])
 
     async def set_account_quota(self, account: str, quota_bytes: int) -> None:
         key = _quota_key(account)

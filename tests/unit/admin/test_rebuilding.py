@@ -12,8 +12,10 @@ from syncline.admin.app import run
 from syncline.admin.rebuilding import Rebuilding
 from syncline.domain.commands import Command, CopyVersion, MakeFolder, Move, Remove
 from syncline.domain.cursors import CURSOR_GONE
+from syncline.domain.digests import Happened
 from syncline.domain.errors import Refused, Temporary
 from syncline.domain.permits import seal_permit
+from syncline.domain.preferences import Every, Wishes
 from syncline.domain.rights import Role
 from syncline.domain.tree import Tree
 from syncline.memory.faults import FaultPlan, FaultyTables
@@ -62,6 +64,53 @@ async def test_the_bucket_alone_gives_back_everything(world):
     assert account.password_hash == "none"
     assert (await world.check()).counts == {}
     assert (await Usage(world.tables).of_library(LIBRARY)).bytes == await stored_bytes(world)
+
+
+async def test_what_people_said_about_the_library_comes_back_too(world):
+    follows, retentions, usage = Follows(world.tables), Retentions(world.tables), Usage(world.tables)
+    await a_life(world)
+    await world.archive()
+    archiver = world.archiver()
+    while await archiver.archive_due():
+        pass
+    node = (await world.tree()).find("moved.txt").id
+    rules = Rules(versions_days=90, trash_days=30, hold=True)
+    wishes = Wishes(
+        window=Every.DAILY, hour=7, zone="Europe/Berlin", kinds=frozenset({Happened.ADDED, Happened.REMOVED})
+    )
+
+    async def outsider() -> None:
+        await follows.follow(LIBRARY, LIBRARY, "o" * 20, outside=True)
+
+    for say in (
+        retentions.set_rules(LIBRARY, rules),
+        usage.set_library_quota(LIBRARY, 10**9),
+        follows.follow(LIBRARY, LIBRARY, ALICE),
+        follows.follow(LIBRARY, LIBRARY, BOB),
+        follows.follow(LIBRARY, node, BOB, at_ms=5, wishes=wishes),
+        follows.unfollow(LIBRARY, LIBRARY, ALICE),
+        outsider(),
+    ):
+        await say
+        world.clock.advance(1)
+        # Each of them is news by itself, and none is news twice.
+        assert await archiver.archive_due() == 1
+        assert await archiver.archive_due() == 0
+    said = [follow for follow in await follows.of_library(LIBRARY) if not follow.outside]
+    assert [follow.node for follow in said] == sorted([LIBRARY, node])
+    world.lose_tables()
+    for _ in range(2):
+        await world.rebuild(yes=True)
+        assert await Follows(world.tables).of_library(LIBRARY) == said
+        assert await Follows(world.tables).of_account(BOB) == said
+        assert await Retentions(world.tables).rules(LIBRARY) == rules
+        assert (await Usage(world.tables).of_library(LIBRARY)).quota_bytes == 10**9
+    # What was said since is not undone by making the library again.
+    await Follows(world.tables).unfollow(LIBRARY, LIBRARY, BOB)
+    await Retentions(world.tables).set_rules(LIBRARY, Rules())
+    await world.rebuild(yes=True)
+    assert [follow.node for follow in await Follows(world.tables).of_library(LIBRARY)] == [node]
+    assert await Retentions(world.tables).rules(LIBRARY) == Rules()
 
 
 async def test_what_landed_after_the_archive_becomes_versions_again(world):
