@@ -18,14 +18,15 @@ from syncline.client.index import Index
 from syncline.client.index import Link as Link
 from syncline.client.keeping import Told
 from syncline.client.one_pass import Pass, Service, Tools, new_id, scan
-from syncline.client.progress import NoProgress, Progress
+from syncline.client.progress import NoProgress, Progress, Way
 from syncline.client.remote_tree import holdable, list_changes
 from syncline.client.s3 import S3
-from syncline.client.scanner import Scanner
+from syncline.client.scanner import Scanner, hashed
 from syncline.client.settings import SettingsFile
 from syncline.client.summary import Summary
 from syncline.client.transfer import Transfers
 from syncline.client.trees import Skipped
+from syncline.client.verifying import Finding, differences
 from syncline.client.watching import Watching
 from syncline.domain.errors import Refused
 from syncline.messages.api import Heads
@@ -38,6 +39,15 @@ class Status(msgspec.Struct, frozen=True):
     head: int
     to_send: tuple[tuple[str, str], ...]
     to_fetch: tuple[tuple[str, str], ...]
+    skipped: tuple[Skipped, ...]
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """How a folder differs from its library at ``seq``. ``files`` is how many were read; ``skipped`` was left alone."""
+
+    seq: int
+    files: int
+    findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
 
 
@@ -138,6 +148,26 @@ class Engine:
             for op in (*planned.local, *planned.fetches)
         )
         return Status(link, link.seq, to_send, to_fetch, (*local.skipped, *unfit))
+
+    async def verify(self, link: Link) -> Verified:
+        """Read every file and compare it with what was agreed and with the library's head. Changes nothing.
+
+        Raises ``Temporary`` when files keep changing, ``Refused`` when the folder is not the one that was linked.
+        """
+        link = await list_changes(self._service, self.index, link)
+        disk = self._disk(Path(link.path))
+        await asyncio.to_thread(disk.check_marker, link.marker)
+        base = await asyncio.to_thread(self.index.base, link)
+        files = [node.content for node in base.nodes.values() if node.content]
+        self._tools.progress.expect(Way.READ, len(files), sum(content.size_bytes for content in files))
+        local = await hashed(disk, self._tools.progress)
+        await asyncio.to_thread(disk.check_marker, link.marker)
+        # What was agreed meanwhile, by a pass beside this, is no difference.
+        base = await asyncio.to_thread(self.index.base, link)
+        remote, unfit = holdable(await asyncio.to_thread(self.index.remote, link))
+        found = await asyncio.to_thread(differences, base, local, remote)
+        read = sum(entry.content is not None for entry in local.entries.values())
+        return Verified(remote.seq, read, tuple(found), (*local.skipped, *unfit))
 
     async def watch(self, links: Sequence[Link], *, told: Told, stop: asyncio.Event) -> None:
         """Keep links in sync until ``stop`` is set (``Watching``). Raises ``Refused`` when the sign-in is no longer

@@ -7,10 +7,11 @@ from typing import Protocol
 
 
 class Way(StrEnum):
-    """Which way bytes go."""
+    """Which way bytes go: to the library, to this disk, or only through a checksum."""
 
     UP = "up"
     DOWN = "down"
+    READ = "read"
 
 
 class Phase(StrEnum):

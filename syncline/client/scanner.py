@@ -14,8 +14,9 @@ import msgspec
 from syncline.client.disk import OWN_FOLDER, Disk, folder_stat, stat_of
 from syncline.client.hashing import content_of, is_executable
 from syncline.client.matching import ASIDE_PREFIX
+from syncline.client.progress import NoProgress, Progress, Way
 from syncline.client.trees import Content, Local, LocalEntry, Skipped, Stat
-from syncline.domain.errors import Refused
+from syncline.domain.errors import Refused, Temporary
 from syncline.domain.nodes import Kind
 from syncline.domain.paths import MAX_PATH_BYTES, clean_name
 
@@ -23,13 +24,18 @@ HASHED_AT_ONCE = 4
 SETTLED_AFTER_S = 0.05
 """A file written to just now may be written to again without its times telling (they move in ticks)."""
 REMEMBERED_MAX = 200_000
+SCANS_MAX = 20
+SCAN_PAUSE_S = 0.2
+"""When every file is to be read, one still being written is waited for: up to SCANS_MAX looks."""
 
 
 @dataclass
 class Scanner:
-    """Scans one folder again and again; remembers contents by stat between scans, up to a bound."""
+    """Scans one folder again and again; remembers contents by stat between scans, up to a bound. ``progress`` hears of
+    each file that was read."""
 
     disk: Disk
+    progress: Progress = field(default_factory=NoProgress)
     remembered: dict[str, tuple[Stat, Content]] = field(default_factory=dict)
 
     async def scan(self, known: Mapping[str, tuple[Stat, Content]]) -> Local:
@@ -75,10 +81,25 @@ class Scanner:
             walked.unsure.add(entry.path)
             return
         stat, content = found
+        self.progress.moved(Way.READ, content.size_bytes)
+        self.progress.finished(Way.READ, entry.path)
         walked.entries[entry.path] = msgspec.structs.replace(entry, stat=stat, content=content)
         if len(self.remembered) >= REMEMBERED_MAX:
             self.remembered.clear()
         self.remembered[entry.path] = found
+
+
+async def hashed(disk: Disk, progress: Progress | None = None) -> Local:
+    """The local tree with every file read, whatever is remembered. Raises ``Temporary`` when files keep changing."""
+    scanner = Scanner(disk, progress or NoProgress())
+    for _ in range(SCANS_MAX):
+        local = await scanner.scan({})
+        unreadable = {skipped.path for skipped in local.skipped}
+        if local.unsure <= unreadable:
+            return local
+        await asyncio.sleep(SCAN_PAUSE_S)
+    changing = sorted(local.unsure - unreadable)[0]
+    raise Temporary(f"{disk.root / changing} is being written to all the time, so it cannot be compared.")
 
 
 @dataclass

@@ -69,7 +69,8 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "status": Entry("looking", "Show what is linked, and what is still to do."),
         "conflicts": Entry("conflicts", "List conflict copies, and settle them."),
         "log": Entry("logs", "Show what was done to a file, when and why."),
-        "compare": Entry("looking", "Compare a folder with its library by checksum."),
+        "verify": Entry("verifying", "Read every file of a linked folder and check it against the library."),
+        "compare": Entry("looking", "Have the server compare a folder with its library by checksum."),
     },
 }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME_CELLS_MAX = 40
 REFRESHES_PER_S = 5
-VERB = {Way.UP: "sending", Way.DOWN: "fetching"}
+VERB = {Way.UP: "sending", Way.DOWN: "fetching", Way.READ: "reading"}
 
 
 @contextmanager

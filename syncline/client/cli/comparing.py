@@ -10,16 +10,12 @@ from pathlib import Path
 from syncline.client.api import Api
 from syncline.client.disk import Disk
 from syncline.client.engine import Link
-from syncline.client.scanner import Scanner
+from syncline.client.scanner import hashed
 from syncline.client.trees import Content, Local, Skipped
 from syncline.domain.comparing import Entry, compared_checksum, root_digest
-from syncline.domain.errors import Refused, Temporary
+from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind
 from syncline.messages.api import MAX_COMPARED_PATHS, CompareRequest, DifferenceState, Held
-
-SCANS_MAX = 20
-SCAN_PAUSE_S = 0.2
-"""A file still being written is waited for: up to SCANS_MAX looks."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ async def compare_folder(api: Api, link: Link) -> Compared:
     """Raises ``Temporary`` when files keep changing, ``Refused`` when the folder is not the one that was linked."""
     disk = Disk(Path(link.path))
     await asyncio.to_thread(disk.check_marker, link.marker)
-    local = await _hashed(disk)
+    local = await hashed(disk)
     entries = list(_entries(local))
     if len(entries) > MAX_COMPARED_PATHS:
         detail = f"{link.path} holds more than {MAX_COMPARED_PATHS} files and folders, too many for one comparison."
@@ -48,19 +44,6 @@ async def compare_folder(api: Api, link: Link) -> Compared:
         answer = await api.compare(link.library, CompareRequest(digest=digest, held=held))
     files = sum(entry.kind is Kind.FILE for entry in entries)
     return Compared(answer.seq, files, answer.differences or [], local.skipped)
-
-
-async def _hashed(disk: Disk) -> Local:
-    """The folder with every file read, whatever is remembered of it."""
-    scanner = Scanner(disk)
-    for _ in range(SCANS_MAX):
-        local = await scanner.scan({})
-        unreadable = {skipped.path for skipped in local.skipped}
-        if local.unsure <= unreadable:
-            return local
-        await asyncio.sleep(SCAN_PAUSE_S)
-    changing = sorted(local.unsure - unreadable)[0]
-    raise Temporary(f"{disk.root / changing} is being written to all the time, so it cannot be compared.")
 
 
 def _entries(local: Local) -> list[Entry]:

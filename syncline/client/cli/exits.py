@@ -23,7 +23,7 @@ class Exit(IntEnum):
 
 MEANING: dict[Exit, str] = {
     Exit.OK: "done",
-    Exit.REFUSED: "something was refused, or differs (compare)",
+    Exit.REFUSED: "something was refused, or differs (compare, verify)",
     Exit.USAGE: "the command was not understood",
     Exit.NOT_SIGNED_IN: "not signed in: syncline login EMAIL",
     Exit.TRY_LATER: "the server cannot be reached, or the folder is busy: try again later",

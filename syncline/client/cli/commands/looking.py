@@ -63,10 +63,12 @@ async def status(call: Call, folders: tuple[Path, ...]) -> Answer:
 @command("compare", examples=["syncline compare", "syncline compare ~/Shared"])
 @click.argument("folder", metavar="[DIR]", type=FOLDER, default=".")
 async def compare(call: Call, folder: Path) -> Answer:
-    """Compare a folder with its library by checksum.
+    """Have the server compare a folder with its library by checksum.
 
-    Reads every file here. Says what is newer there, missing here, only here, or different; exit code 1 when anything
-    is. Changes nothing.
+    Reads every file here, and asks the server by path, so that nothing depends on what this client believes. Says what
+    is newer there, missing here, only here, or different; exit code 1 when anything is. Changes nothing.
+
+    syncline verify asks whether what is here is what was agreed on, and finds damaged files.
     """
     async with engine_of(call) as (engine, api):
         link = engine.link_at(folder)
