@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from syncline.client.hashing import content_of
+from syncline.client.hashing import content_of, is_executable, stat_of, target_bytes
 from syncline.client.ignoring import is_litter
 from syncline.client.renaming import exchange, rename_new
 from syncline.client.trees import Content, Stat
@@ -30,17 +30,17 @@ TRASHES_A_DAY_MAX = 10_000
 SPARE_NAMES_MAX = 1_000
 
 _DISK_FULL = {"ENOSPC", "EDQUOT", "EFBIG"}
-_DENIED = {"EACCES", "EPERM", "EROFS"}
+_DENIED = {"EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV"}
 _UNFIT = {"ENAMETOOLONG", "EINVAL", "EILSEQ"}
-_ELSE_THERE = {"ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY"}
+_ELSE_THERE = {"ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY", "ELOOP"}
+
+_FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_OPEN_FOLDERS = Path("/proc/self/fd")
+"""Where Linux has open folders as paths, which lead to them wherever they are moved and whatever takes their place."""
 
 
 class Changed(SynclineError):
     """The disk is not as the plan found it: leave it, look again, plan again."""
-
-
-def stat_of(found: os.stat_result) -> Stat:
-    return Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 def folder_stat(found: os.stat_result) -> Stat:
@@ -79,6 +79,7 @@ class Disk:
         self.own = root / OWN_FOLDER
         self._temporary = self.own / "tmp"
         self._umask = _umask()
+        self._keeps_executable: bool | None = None
 
     # -- the folder itself
 
@@ -121,38 +122,72 @@ class Disk:
 
     # -- looking
 
-    def at(self, path: str) -> Path:
-        """The absolute path. Raises ``Changed`` when a folder on the way is now a link that may lead outside."""
-        at = self.root
-        for name in path.split("/")[:-1]:
-            at = at / name
-            if at.is_symlink():
-                raise Changed(f"{path}: {name} is a symbolic link now")
-        return self.root / path
+    @contextmanager
+    def at(self, path: str) -> Iterator[Path]:
+        """The place on the disk, to be used within: never through a link, which might lead outside.
+
+        The folders are opened one in the other, so that nobody can put a link in the way afterwards (where the system
+        has no names for open folders, only until then). Raises ``Changed`` when one of them is no folder (any more).
+        """
+        *folders, name = path.split("/")
+        with disk_errors(path):
+            descriptor = os.open(self.root, _FOLDER_FLAGS)
+        try:
+            for folder in folders:
+                with disk_errors(f"{path}: {folder}"):
+                    below = os.open(folder, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = below
+            yield _OPEN_FOLDERS / str(descriptor) / name if _OPEN_FOLDERS.is_dir() else self.root / path
+        finally:
+            os.close(descriptor)
 
     def stat(self, path: str) -> Stat | None:
-        with disk_errors(path):
+        with disk_errors(path), self.at(path) as place:
             try:
-                return stat_of(os.lstat(self.at(path)))
+                return stat_of(os.lstat(place))
             except FileNotFoundError:
                 return None
 
     def read(self, path: str, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes; fewer at the end of the file."""
-        with disk_errors(path), open(self.at(path), "rb", buffering=0) as file:
-            file.seek(offset)
-            pieces: list[bytes] = []
-            while length > 0 and (piece := file.read(length)):
-                pieces.append(piece)
-                length -= len(piece)
-            return b"".join(pieces)
+        """Up to ``length`` bytes of a file, or of a link's target; fewer at the end."""
+        with disk_errors(path), self.at(path) as place:
+            if place.is_symlink():
+                return target_bytes(place)[offset : offset + length]
+            descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb", buffering=0) as file:
+                file.seek(offset)
+                pieces: list[bytes] = []
+                while length > 0 and (piece := file.read(length)):
+                    pieces.append(piece)
+                    length -= len(piece)
+                return b"".join(pieces)
+
+    @property
+    def keeps_executable(self) -> bool:
+        """Whether this file system has an executable bit for each file (FAT, for one, has not)."""
+        if self._keeps_executable is None:
+            self._keeps_executable = self._try_executable()
+        return self._keeps_executable
+
+    def _try_executable(self) -> bool:
+        try:
+            with self.writing("executable", 0) as (_, descriptor):
+                seen = []
+                for mode in (0o700, 0o600):
+                    os.fchmod(descriptor, mode)
+                    seen.append(is_executable(os.fstat(descriptor).st_mode))
+            return seen == [True, False]
+        except PermissionError:
+            return False
+        except SynclineError:
+            return True  # nothing can be written here, so nothing will be set either
 
     # -- folders and moves
 
     def make_folder(self, path: str) -> Stat:
         """Make a folder; one that is there already will do."""
-        with disk_errors(path):
-            target = self.at(path)
+        with disk_errors(path), self.at(path) as target:
             try:
                 os.mkdir(target)
             except FileExistsError:
@@ -162,9 +197,9 @@ class Disk:
 
     def move(self, source: str, target: str) -> Stat:
         """Move a file or folder to a free place. Raises ``Changed`` when it is taken, or the source is gone."""
-        with disk_errors(target):
-            rename_new(self.at(source), self.at(target))
-            return stat_of(os.lstat(self.root / target))
+        with disk_errors(target), self.at(source) as here, self.at(target) as there:
+            rename_new(here, there)
+            return stat_of(os.lstat(there))
 
     def merge_folder(self, source: str, target: str) -> None:
         """Move all that a folder holds into another, without replacing anything, and remove it.
@@ -173,8 +208,8 @@ class Disk:
         """
         if f"{target}/".startswith(f"{source}/"):
             raise Changed(f"{target} lies inside {source}")
-        with disk_errors(source):
-            self._merge(self.at(source), self.at(target))
+        with disk_errors(source), self.at(source) as here, self.at(f"{target}/") as there:
+            self._merge(here, there)
 
     def _merge(self, source: Path, target: Path) -> None:
         for name in sorted(os.listdir(source)):
@@ -227,22 +262,48 @@ class Disk:
         ``is_expected`` looks at the file it replaces (None: there must be none) and raises ``Changed`` unless it is
         the one that was planned for.
         """
-        with disk_errors(path):
-            target = self.at(path)
+        with disk_errors(path), self.at(path) as target:
             old = is_expected(target) if is_expected else None
-            mode = modes.S_IMODE(os.lstat(target).st_mode) if old else 0o666 & ~self._umask
-            os.fchmod(descriptor, _executable(mode, executable))
+            mode = 0o666 & ~self._umask
+            if old and modes.S_ISREG(replaced := os.lstat(target).st_mode):
+                mode = modes.S_IMODE(replaced)
+            if self.keeps_executable:
+                os.fchmod(descriptor, _executable(mode, executable))
             _set_mtime(descriptor, mtime_ns)
             os.fsync(descriptor)
-            installed = stat_of(os.fstat(descriptor))
-            if old is None:
-                rename_new(temporary, target)
-            else:
-                self._exchange(temporary, target, old)
-            sync_folder(target.parent)
-            after = stat_of(os.lstat(target))
-            # Written to in this very moment: the earlier stat makes the next scan look at it.
-            return after if unmoved(installed, after) else installed
+            return self._put(temporary, target, old)
+
+    def install_link(
+        self, temporary: Path, link: str, path: str, *, mtime_ns: int, is_expected: Callable[[Path], Stat] | None
+    ) -> Stat:
+        """Make a symbolic link to ``link`` and put it at ``path`` in one step; ``is_expected`` as in ``install``.
+
+        Whoever calls has made sure that it does not lead out (domain/links.py).
+        """
+        with disk_errors(path), self.at(path) as target:
+            old = is_expected(target) if is_expected else None
+            try:
+                temporary.unlink(missing_ok=True)
+                os.symlink(link, temporary)
+                _set_mtime(temporary, mtime_ns)
+                return self._put(temporary, target, old)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def temporary(self, name: str) -> Path:
+        """A path for something that is not in its place yet, in the same filesystem."""
+        return self._temporary / name
+
+    def _put(self, temporary: Path, target: Path, old: Stat | None) -> Stat:
+        installed = stat_of(os.lstat(temporary))
+        if old is None:
+            rename_new(temporary, target)
+        else:
+            self._exchange(temporary, target, old)
+        sync_folder(target.parent)
+        after = stat_of(os.lstat(target))
+        # Written to in this very moment: the earlier stat makes the next scan look at it.
+        return after if unmoved(installed, after) else installed
 
     def _exchange(self, temporary: Path, target: Path, old: Stat) -> None:
         exchange(temporary, target)
@@ -251,19 +312,36 @@ class Disk:
             raise Changed(f"{target}: edited just now")
 
     def set_executable(self, path: str, executable: bool, is_expected: Callable[[Path], Stat]) -> Stat:
-        with disk_errors(path):
-            target = self.at(path)
+        """A file with other names (hard links) gets a copy of its own first: they are files of their own."""
+        with disk_errors(path), self.at(path) as target:
             before = is_expected(target)
-            os.chmod(target, _executable(modes.S_IMODE(os.lstat(target).st_mode), executable), follow_symlinks=False)
+            found = os.lstat(target)
+            if not self.keeps_executable:
+                return before
+            if found.st_nlink > 1:
+                return self._part(target, path, executable, found.st_mtime_ns, self.expecting((before,), None))
+            os.chmod(target, _executable(modes.S_IMODE(found.st_mode), executable))
             after = stat_of(os.lstat(target))
             return after if unmoved(before, after) else before
+
+    def _part(
+        self, target: Path, path: str, executable: bool, mtime_ns: int, is_expected: Callable[[Path], Stat]
+    ) -> Stat:
+        with self.writing(f"parted-{is_expected(target).inode}", 0) as (temporary, descriptor):
+            with (
+                os.fdopen(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as source,
+                os.fdopen(os.dup(descriptor), "wb") as copy,
+            ):
+                shutil.copyfileobj(source, copy)
+            return self.install(
+                temporary, descriptor, path, executable=executable, mtime_ns=mtime_ns, is_expected=is_expected
+            )
 
     # -- removing
 
     def trash_file(self, path: str, is_expected: Callable[[Path], Stat]) -> None:
         """Move a file to the trash. Raises ``Changed`` unless it is what ``is_expected`` takes it for."""
-        with disk_errors(path):
-            source = self.at(path)
+        with disk_errors(path), self.at(path) as source:
             before = is_expected(source)
             trashed = self._to_trash(source, path)
             if not unmoved(stat_of(os.lstat(trashed)), before):
@@ -272,8 +350,7 @@ class Disk:
 
     def discard_file(self, path: str, is_expected: Callable[[Path], Stat]) -> None:
         """Remove a file whose content the library keeps. Raises ``Changed`` unless it is what it is taken for."""
-        with disk_errors(path):
-            source = self.at(path)
+        with disk_errors(path), self.at(path) as source:
             before = is_expected(source)
             out_of_the_way = self._temporary / secrets.token_hex(8)
             rename_new(source, out_of_the_way)
@@ -285,8 +362,7 @@ class Disk:
     def remove_folder(self, path: str) -> bool:
         """Remove a folder; False when it holds files or folders that someone may miss. Links and the like, and the
         usual litter, go to the trash with it."""
-        with disk_errors(path):
-            source = self.at(path)
+        with disk_errors(path), self.at(path) as source:
             try:
                 os.rmdir(source)
             except FileNotFoundError:
@@ -320,7 +396,8 @@ class Disk:
             found = stat_of(os.lstat(path))
             if found in stats:
                 return found
-            if content is None or found.size_bytes != content.size_bytes or content_of(path) != (found, content):
+            other_size = content is not None and not content.symlink and found.size_bytes != content.size_bytes
+            if content is None or other_size or content_of(path) != (found, content):
                 raise Changed(f"{path}: changed meanwhile")
             return found
 
@@ -341,10 +418,11 @@ def _executable(mode: int, executable: bool) -> int:
     return mode | (mode & 0o444) >> 2 if executable else mode & ~0o111
 
 
-def _set_mtime(descriptor: int, mtime_ns: int) -> None:
+def _set_mtime(file: int | Path, mtime_ns: int) -> None:
+    """Of an open file, or of a path, which may be a link."""
     try:
-        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
-    except (OverflowError, ValueError):
+        os.utime(file, ns=(mtime_ns, mtime_ns), follow_symlinks=isinstance(file, int))
+    except (OverflowError, ValueError, NotImplementedError):
         return  # a time that this system cannot express: the file keeps its own
 
 

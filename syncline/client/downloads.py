@@ -18,6 +18,7 @@ from syncline.client.tasks import each, to_the_end
 from syncline.client.transfer import Fetched, ObjectsOverHttp, Transfers
 from syncline.client.trees import BaseNode, Content, RemoteNode, Stat
 from syncline.domain.errors import NotFound, Refused
+from syncline.domain.links import leads_out
 from syncline.domain.nodes import Kind
 
 FILES_AT_ONCE = 64
@@ -46,7 +47,7 @@ class Downloads:
 
     async def perform(self, fetches: Sequence[Fetch]) -> None:
         """All of them, recorded one by one. Raises what ended one of them, once the others have ended too."""
-        wanted = [fetch for fetch in fetches if not _same_bytes(fetch)]
+        wanted = [fetch for fetch in fetches if not _same_bytes(fetch) and not _content(fetch.remote).symlink]
         size = sum(_content(fetch.remote).size_bytes for fetch in wanted)
         self._progress.expect(Way.DOWN, len(wanted), size)
         await each([partial(self._one, fetch) for fetch in fetches])
@@ -58,6 +59,8 @@ class Downloads:
                 path = self._path(fetch)
                 if _same_bytes(fetch):
                     await self._only_mode(fetch, path)
+                elif _content(fetch.remote).symlink:
+                    await self._link(fetch, path)
                 else:
                     async with self._transfers.lane(_content(fetch.remote).size_bytes):
                         await self._bytes(fetch, path, self._s3)
@@ -70,6 +73,25 @@ class Downloads:
             if refused.status in (401, 403):
                 raise
             self._summary.refused.append((path, refused.kind, refused.detail))
+
+    async def _link(self, fetch: Fetch, path: str) -> None:
+        """A symbolic link: its bytes were read before it was planned."""
+        remote = fetch.remote
+        if not remote.target:
+            raise NotFound(f"the target of the link {path} is not to be had")
+        if leads_out(path, remote.target):
+            raise Refused("unsafe-link", f"{path} leads out of the folder: {remote.target}")
+        install = partial(
+            self._disk.install_link,
+            self._disk.temporary(f"{remote.node}-{remote.version}"),
+            remote.target,
+            path,
+            mtime_ns=remote.mtime_ns,
+            is_expected=self._expectation(fetch),
+        )
+        stat = await to_the_end(install)
+        self._summary.downloaded += 1
+        self._agree(fetch, path, stat)
 
     async def _bytes(self, fetch: Fetch, path: str, s3: ObjectsOverHttp) -> None:
         remote, content = fetch.remote, _content(fetch.remote)

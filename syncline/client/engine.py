@@ -17,6 +17,7 @@ from syncline.client.home import Home
 from syncline.client.index import Index
 from syncline.client.index import Link as Link
 from syncline.client.keeping import Told
+from syncline.client.link_targets import leading_out
 from syncline.client.one_pass import Pass, Service, Tools, new_id, scan
 from syncline.client.progress import NoProgress, Progress, Way
 from syncline.client.remote_tree import holdable, list_changes
@@ -140,14 +141,15 @@ class Engine:
         base = await asyncio.to_thread(self.index.base, link)
         local = await scan(scanner, link, base)
         remote, unfit = holdable(await asyncio.to_thread(self.index.remote, link))
-        planned = planner.plan(base, local, remote, new_id=new_id, allow_removals=True)
+        outward, unsafe = leading_out(remote, local)
+        planned = planner.plan(base, local, remote, new_id=new_id, allow_removals=True, apart=outward)
         names = {node.node: node.name for node in remote.nodes.values()}
         to_send = tuple((type(op).__name__, op.path) for op in (*planned.tree, *planned.files))
         to_fetch = tuple(
             (type(op).__name__, op.remote.name if hasattr(op, "remote") else names.get(op.node, op.node))
             for op in (*planned.local, *planned.fetches)
         )
-        return Status(link, link.seq, to_send, to_fetch, (*local.skipped, *unfit))
+        return Status(link, link.seq, to_send, to_fetch, (*local.skipped, *unfit, *unsafe))
 
     async def verify(self, link: Link) -> Verified:
         """Read every file and compare it with what was agreed and with the library's head. Changes nothing.

@@ -48,6 +48,7 @@ def match(base: Base, local: Local, remote: Remote, apart: Set[str] = frozenset(
     known = _Known(
         below,
         inside,
+        _left_alone(local),
         {n.stat.inode: n for n in base.nodes.values() if n.kind is Kind.FOLDER and n.stat},
         {e.stat.inode: e for e in local.entries.values() if e.kind is Kind.FOLDER},
     )
@@ -58,13 +59,15 @@ def match(base: Base, local: Local, remote: Remote, apart: Set[str] = frozenset(
     for node in _at_or_below(base, missing, local.ignored) | {n.node for n in missing if n.node in apart}:
         del matched.base[node]
     missing = [n for n in missing if n.node in matched.base]
-    matched.unsure = _at_or_below(base, missing, local.unsure)
+    matched.unsure = _unsure(matched, missing, local)
     lost = [n for n in missing if n.kind is Kind.FILE and n.content and n.node not in matched.unsure]
     _pair_files_that_took_names(matched, lost, local)
     _pair_moved_files(matched, [n for n in lost if n.node not in matched.entries], local)
     matched.gone = {n.node for n in missing} - matched.entries.keys() - matched.unsure
     _drop_broken(matched, base)
     _pair_folders_made_on_both_sides(matched, local, remote, apart)
+    if not local.keeps_executable:
+        _without_executable(matched)
     matched.fresh = [e for _, e in sorted(local.entries.items()) if e.path not in matched.nodes]
     hollow = _hollow(matched, local, remote)
     matched.fresh = [e for e in matched.fresh if e.path not in hollow and not e.local_name.startswith(ASIDE_PREFIX)]
@@ -90,13 +93,19 @@ def base_paths(base: Base) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Known:
-    """``below``: what the base has in each folder, by its id; ``inside``: what the disk has, by its path; ``nodes`` and
-    ``folders``: the base's and the disk's folders by inode."""
+    """``below``: what the base has in each folder, by its id; ``inside``: what the disk has, by its path, and
+    ``others`` the names of what is there but left alone; ``nodes`` and ``folders``: the base's and the disk's folders
+    by inode."""
 
     below: Mapping[str, list[BaseNode]]
     inside: Mapping[str, Mapping[str, LocalEntry]]
+    others: Mapping[str, Set[str]]
     nodes: Mapping[int, BaseNode]
     folders: Mapping[int, LocalEntry]
+
+    def names(self, folder: str) -> Set[str]:
+        """What lies in a folder of this disk."""
+        return self.inside.get(folder, {}).keys() | self.others.get(folder, set())
 
     def have_parted(self, child: BaseNode, entry: LocalEntry) -> bool:
         """Whether the folder that has this name now is another one of ours, or ours is now elsewhere. Inodes alone do
@@ -158,7 +167,7 @@ def _pair_moved_folders(matched: Matched, known: _Known, local: Local, apart: Se
                 continue
             names = {child.local_name for child in known.below.get(node.node, ())}
             # Inodes are used again: a new folder may have the number of one just removed.
-            if names and names.isdisjoint(known.inside.get(entry.path, {})):
+            if names and names.isdisjoint(known.names(entry.path)):
                 continue
             matched.pair(node.node, entry)
             _descend(matched, node.node, entry.path, known, local)
@@ -308,6 +317,34 @@ def _at_or_below(base: Base, missing: Iterable[BaseNode], places: Set[str]) -> s
     return found
 
 
+def _unsure(matched: Matched, missing: Iterable[BaseNode], local: Local) -> set[str]:
+    """The missing nodes at or below a path that could not be looked at, or where something lies now that is left alone
+    (a socket, a link that leads out). Their paths are those of today: a folder above may have been moved."""
+    places = local.unsure | {skipped.path for skipped in local.skipped}
+    found = set()
+    for node in missing if places else ():
+        names = [node.local_name]
+        above = node.parent
+        while above not in matched.entries and above in matched.base and len(names) <= len(matched.base):
+            names.append(matched.base[above].local_name)
+            above = matched.base[above].parent
+        if above in matched.entries:
+            names.append(matched.entries[above].path)
+        path = "/".join(reversed(names)).split("/")
+        if any("/".join(path[:depth]) in places for depth in range(len(path) + 1)):
+            found.add(node.node)
+    return found
+
+
+def _without_executable(matched: Matched) -> None:
+    """Where the disk has no executable bit, files have the one that was agreed on."""
+    for node, entry in matched.entries.items():
+        agreed = matched.base[node].content
+        if entry.content and agreed and entry.content.executable != agreed.executable:
+            content = msgspec.structs.replace(entry.content, executable=agreed.executable)
+            matched.entries[node] = msgspec.structs.replace(entry, content=content)
+
+
 def _hollow(matched: Matched, local: Local, remote: Remote) -> set[str]:
     """New folders that hold something, but only what is ignored: the library is not told of them. So a folder that
     was removed there, and stays here for what is ignored in it, does not come back. One that is in the way of
@@ -349,3 +386,11 @@ def _inside(local: Local) -> dict[str, dict[str, LocalEntry]]:
     for entry in local.entries.values():
         inside[entry.parent][entry.local_name] = entry
     return inside
+
+
+def _left_alone(local: Local) -> dict[str, set[str]]:
+    names: dict[str, set[str]] = defaultdict(set)
+    for path in {*local.unsure, *(skipped.path for skipped in local.skipped)}:
+        folder, _, name = path.rpartition("/")
+        names[folder].add(name)
+    return names

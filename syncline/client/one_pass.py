@@ -16,6 +16,7 @@ from syncline.client.disk import Disk
 from syncline.client.downloads import Downloads
 from syncline.client.executor import Executor
 from syncline.client.index import Index, Link
+from syncline.client.link_targets import TargetsOverHttp, leading_out
 from syncline.client.matching import base_paths
 from syncline.client.operations import Plan
 from syncline.client.progress import Phase, Progress
@@ -105,7 +106,7 @@ class Pass:
 
     async def _round(self) -> Plan:
         """list_changes, scan, plan, apply: once."""
-        summary = self._summary
+        tools, summary = self._tools, self._summary
         summary.rounds += 1
         summary.refused, summary.later = [], []
         self._tools.progress.phase(Phase.SCANNING)
@@ -114,10 +115,19 @@ class Pass:
         base = Base(self._link.library, dict(agreed.nodes))
         local = await scan(self._scanner, self._link, base)
         remote, unfit = holdable(await asyncio.to_thread(self._index.remote, self._link))
-        summary.skipped = [*local.skipped, *unfit]
-        summary.later = sorted(local.unsure)
+        targets = TargetsOverHttp(tools.transfers, self._service, self._index, self._link)
+        remote = await targets.read(remote)
+        outward, unsafe = leading_out(remote, local)
+        summary.skipped = [*local.skipped, *unfit, *unsafe]
+        summary.later = sorted(local.unsure - {skipped.path for skipped in local.skipped})
         planned = await asyncio.to_thread(
-            planner.plan, base, local, remote, new_id=new_id, allow_removals=self._allow_removals
+            planner.plan,
+            base,
+            local,
+            remote,
+            new_id=new_id,
+            allow_removals=self._allow_removals,
+            apart=outward,
         )
         if not planned.empty:
             await self._apply(agreed, planned)

@@ -31,7 +31,7 @@ def exchange(one: Path, other: Path) -> None:
     if _renameat2(one, other, _EXCHANGE):
         return
     spare = one.with_name(one.name + ".old")
-    os.link(other, spare)
+    os.link(other, spare, follow_symlinks=False)
     os.replace(one, other)
     os.replace(spare, one)
 

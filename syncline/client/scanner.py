@@ -11,12 +11,20 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from syncline.client.disk import OWN_FOLDER, Disk, folder_stat, stat_of
-from syncline.client.hashing import content_of, is_executable
+from syncline.client.disk import OWN_FOLDER, Disk, folder_stat
+from syncline.client.hashing import (
+    AT_REST_S,
+    content_of,
+    content_of_target,
+    is_executable,
+    stat_of,
+    target_bytes,
+)
 from syncline.client.matching import ASIDE_PREFIX
 from syncline.client.progress import NoProgress, Progress, Way
 from syncline.client.trees import Content, Local, LocalEntry, Skipped, Stat
 from syncline.domain.errors import Refused, Temporary
+from syncline.domain.links import leads_out, target_of
 from syncline.domain.nodes import Kind
 from syncline.domain.paths import MAX_PATH_BYTES, clean_name
 
@@ -32,11 +40,12 @@ SCAN_PAUSE_S = 0.2
 @dataclass
 class Scanner:
     """Scans one folder again and again; remembers contents by stat between scans, up to a bound. ``progress`` hears of
-    each file that was read."""
+    each file that was read. ``at_rest_s``: how long a file that is open for writing must not have been written to."""
 
     disk: Disk
     progress: Progress = field(default_factory=NoProgress)
     remembered: dict[str, tuple[Stat, Content]] = field(default_factory=dict)
+    at_rest_s: float = AT_REST_S
 
     async def scan(self, known: Mapping[str, tuple[Stat, Content]]) -> Local:
         """The local tree. ``known``: by path, the content a file had with a certain stat (the base's).
@@ -56,13 +65,15 @@ class Scanner:
 
         for start in range(0, len(walked.files), 1000):
             await asyncio.gather(*(look(*file) for file in walked.files[start : start + 1000]))
-        return Local(walked.entries, tuple(walked.skipped), frozenset(walked.unsure))
+        return Local(
+            walked.entries, tuple(walked.skipped), frozenset(walked.unsure), keeps_executable=self.disk.keeps_executable
+        )
 
     def _recall(self, entry: LocalEntry, executable: bool, known: Mapping[str, tuple[Stat, Content]]) -> Content | None:
         for memory in (known, self.remembered):
             stat, content = memory.get(entry.path, (None, None))
-            if stat == entry.stat and content is not None and content.executable == executable:
-                return content
+            if stat == entry.stat and content is not None:
+                return msgspec.structs.replace(content, executable=executable)
         return None
 
     async def _hash(self, walked: _Walked, entry: LocalEntry) -> None:
@@ -70,7 +81,7 @@ class Scanner:
         if 0 <= fresh_s < SETTLED_AFTER_S:
             await asyncio.sleep(SETTLED_AFTER_S - fresh_s)
         try:
-            found = await asyncio.to_thread(content_of, self.disk.root / entry.path)
+            found = await asyncio.to_thread(content_of, self.disk.root / entry.path, at_rest_s=self.at_rest_s)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -81,12 +92,17 @@ class Scanner:
             walked.unsure.add(entry.path)
             return
         stat, content = found
+        if content.symlink:
+            walked.unsure.add(entry.path)  # it has become one since the walk
+            return
         self.progress.moved(Way.READ, content.size_bytes)
         self.progress.finished(Way.READ, entry.path)
+        if not self.disk.keeps_executable:
+            content = msgspec.structs.replace(content, executable=False)
         walked.entries[entry.path] = msgspec.structs.replace(entry, stat=stat, content=content)
         if len(self.remembered) >= REMEMBERED_MAX:
             self.remembered.clear()
-        self.remembered[entry.path] = found
+        self.remembered[entry.path] = (stat, content)
 
 
 async def hashed(disk: Disk, progress: Progress | None = None) -> Local:
@@ -129,14 +145,14 @@ def _walk(disk: Disk) -> _Walked:
         for entry in entries:
             if not folder and entry.name == OWN_FOLDER:
                 continue
-            if (seen := _entry(walked, folder, entry, names)) is not None:
+            if (seen := _entry(walked, disk, folder, entry, names)) is not None:
                 names.add(seen.name)
                 if seen.kind is Kind.FOLDER:
                     todo.append(seen.path)
     return walked
 
 
-def _entry(walked: _Walked, folder: str, entry: os.DirEntry[str], names: set[str]) -> LocalEntry | None:
+def _entry(walked: _Walked, disk: Disk, folder: str, entry: os.DirEntry[str], names: set[str]) -> LocalEntry | None:
     path = f"{folder}/{entry.name}" if folder else entry.name
     try:
         found = entry.stat(follow_symlinks=False)
@@ -151,18 +167,35 @@ def _entry(walked: _Walked, folder: str, entry: os.DirEntry[str], names: set[str
     kind = Kind.FOLDER if modes.S_ISDIR(found.st_mode) else Kind.FILE
     stat = folder_stat(found) if kind is Kind.FOLDER else stat_of(found)
     seen = LocalEntry(path, folder, name, entry.name, kind, stat)
+    if modes.S_ISLNK(found.st_mode):
+        return _link(walked, disk, seen)
     if kind is Kind.FOLDER:
         walked.entries[path] = seen
     else:
-        walked.files.append((seen, is_executable(found.st_mode)))
+        walked.files.append((seen, disk.keeps_executable and is_executable(found.st_mode)))
+    return seen
+
+
+def _link(walked: _Walked, disk: Disk, seen: LocalEntry) -> LocalEntry | None:
+    """A symbolic link, itself; one that may lead out of the folder is left alone."""
+    try:
+        data = target_bytes(disk.root / seen.path)
+    except OSError:
+        walked.unsure.add(seen.path)
+        return None
+    target = target_of(data)
+    if leads_out(seen.path, target):
+        detail = f"this symbolic link leads out of the folder: {target}"
+        walked.skipped.append(Skipped(seen.path, "unsafe-link", detail))
+        return None
+    seen = msgspec.structs.replace(seen, content=content_of_target(data))
+    walked.entries[seen.path] = seen
     return seen
 
 
 def _unfit(found: os.stat_result, raw: str, path: str, names: set[str]) -> tuple[str, str] | None:
     """Why something is left alone: (slug, sentence), or None."""
-    if modes.S_ISLNK(found.st_mode):
-        return "symbolic-link", "symbolic links are not synchronised"
-    if not (modes.S_ISREG(found.st_mode) or modes.S_ISDIR(found.st_mode)):
+    if modes.S_IFMT(found.st_mode) not in (modes.S_IFREG, modes.S_IFDIR, modes.S_IFLNK):
         return "special-file", "sockets, pipes and devices are not synchronised"
     try:
         name = clean_name(raw)

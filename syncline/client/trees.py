@@ -133,9 +133,11 @@ class Remote:
 class Local:
     """What a scan found. ``unsure``: paths whose content could not be told in this pass (still changing, unreadable);
     they, and everything below them, are neither changed nor read as removed. ``ignored``: paths that are there, but
-    are none of the library's business (ignoring.py)."""
+    are none of the library's business (ignoring.py). ``keeps_executable``: whether this file system has an executable
+    bit for each file; if not, it is false in all contents here."""
 
     entries: Mapping[str, LocalEntry]
     skipped: tuple[Skipped, ...] = ()
     unsure: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
+    keeps_executable: bool = True

@@ -265,7 +265,8 @@ class Uploads:
         if held == path:
             return False
         try:
-            self._disk.expecting((), file.content)(self._disk.at(held))
+            with self._disk.at(held) as place:
+                self._disk.expecting((), file.content)(place)
         except (Changed, OSError):
             return False
         return True

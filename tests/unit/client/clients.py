@@ -53,8 +53,8 @@ class Client:
         return (self.folder / path).read_bytes()
 
     def files(self) -> dict[str, bytes]:
-        """Path → bytes of every file, without what is the client's own."""
-        return {path: (self.folder / path).read_bytes() for path in self.paths() if (self.folder / path).is_file()}
+        """Path → bytes of every file, a link's being its target, without what is the client's own."""
+        return {path: _content(self.folder / path) for path in self.paths() if not _is_folder(self.folder / path)}
 
     def paths(self) -> set[str]:
         found = set()
@@ -64,3 +64,11 @@ class Client:
             inside = Path(folder).relative_to(self.folder)
             found |= {(inside / name).as_posix() for name in [*folders, *files]}
         return found
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _content(path: Path) -> bytes:
+    return os.fsencode(os.readlink(path)) if path.is_symlink() else path.read_bytes()
