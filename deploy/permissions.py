@@ -136,7 +136,7 @@ def _gateway(names: Names) -> list[Statement]:
         _rows("WriteHeads", names, ("journal",), _WRITE_ROWS, keys=("head#*",)),
         # People are told why they get no mail, and may try again.
         _rows("LiftSuppressions", names, ("mail",), (*_READ_ROWS, "dynamodb:UpdateItem"), keys=("suppressed#*",)),
-        _rows("WriteWebhooks", names, ("mail",), (*_READ_ROWS, *_WRITE_ROWS), keys=("webhooks#*",)),
+        _rows("WriteWebhooks", names, ("mail",), (*_READ_ROWS, *_WRITE_ROWS), keys=("webhooks#*", "webhookdue#*")),
         _allow("KeepLargeCommands", ("s3:PutObject", *_READ_OBJECTS), [names.objects_arn("commands/")]),
         _allow("SignDownloads", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
         _allow("SendCommits", (*_SEND, *_FIND_QUEUE), [names.queue_arn(queue) for queue in ("commits", "letters")]),

@@ -76,6 +76,7 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     ("DELETE", f"{_LIBRARY}/followers/{{follower}}"): Action("follower.remove"),
     ("PUT", f"{_LIBRARY}/outside"): Action("library.outside-rules", ("links",)),
     ("POST", f"{_LIBRARY}/webhooks"): Action("webhook.add", ("host",)),
+    ("POST", f"{_LIBRARY}/webhooks/{{webhook}}/enable"): Action("webhook.enable"),
     ("DELETE", f"{_LIBRARY}/webhooks/{{webhook}}"): Action("webhook.remove"),
     ("PUT", f"{_LIBRARY}/retention"): Action(
         "library.retention", ("versions_days", "versions_max", "trash_days", "hold")

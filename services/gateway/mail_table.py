@@ -87,6 +87,14 @@ ADD_WEBHOOK = Route(
     problems=(*WRITES, "bad-webhook", "too-many-webhooks"),
     body_bytes_max=SMALL_BODY_BYTES,
 )
+ENABLE_WEBHOOK = Route(
+    "POST",
+    f"{HOOKS}/{{webhook}}/enable",
+    "Tell a webhook that was disabled again, first of what it missed (owners).",
+    Nothing,
+    m.Webhook,
+    problems=(*WRITES, "no-such-webhook"),
+)
 REMOVE_WEBHOOK = Route(
     "DELETE",
     f"{HOOKS}/{{webhook}}",

@@ -30,6 +30,7 @@ def endpoints(rooms: Mailing) -> list[Endpoint]:
         bind(mail_table.SET_OUTSIDE_RULES, rooms.outside.set_rules),
         bind(mail_table.WEBHOOKS, rooms.hooking.all),
         bind(mail_table.ADD_WEBHOOK, rooms.hooking.add),
+        bind(mail_table.ENABLE_WEBHOOK, rooms.hooking.enable),
         bind(mail_table.REMOVE_WEBHOOK, rooms.hooking.remove),
         bind(mail_table.CONFIRM_PAGE, rooms.outside.confirm_page),
         bind(mail_table.CONFIRM, rooms.outside.confirm),

@@ -81,6 +81,9 @@ class GoverningApi:
         body = m.NewWebhook(url=url)
         return await self._call("POST", f"/v1/libraries/{library}/webhooks", m.WebhookMade, body=body, repeatable=False)
 
+    async def enable_webhook(self, library: str, webhook: str) -> m.Webhook:
+        return await self._call("POST", f"/v1/libraries/{library}/webhooks/{webhook}/enable", m.Webhook)
+
     async def remove_webhook(self, library: str, webhook: str) -> None:
         await self._call("DELETE", f"/v1/libraries/{library}/webhooks/{webhook}", type(None))
 

@@ -3,6 +3,7 @@
 Rows in the table ``mail``::
 
     pk = webhooks#{library}   sk = {webhook}                                  rev, body (packed Webhook)
+    pk = webhooks#{library}   sk = !count                                     count
     pk = webhookdue#{shard}   sk = {due_at_ms, 15 digits}#{library}#{webhook}
 
 A webhook and its due row change in one transaction, on the condition that the webhook is as it was read (``rev``).
@@ -17,12 +18,14 @@ import zlib
 import msgspec
 
 from syncline.domain.errors import Broken, ConditionFailed, Refused
-from syncline.ports.tables import Absent, Delete, Equals, Exists, Key, Put, Row, Table, Tables
+from syncline.ports.tables import Absent, Below, Delete, Equals, Exists, Key, Put, Row, Table, Tables, Update
 from syncline.store.codec import number, pack, unpack
 
 WEBHOOKS_MAX = 10
 """Of one library, those that are disabled among them."""
 SHARDS = 4
+_FIRST_ID = "2"
+"""Ids come after what is no webhook."""
 
 
 class Webhook(msgspec.Struct, frozen=True, array_like=True):
@@ -67,20 +70,28 @@ class Webhooks:
 
     async def of_library(self, library: str) -> list[Webhook]:
         """All of them, by id."""
-        rows = self._tables.query(Table.MAIL, f"webhooks#{library}", limit=2 * WEBHOOKS_MAX)
+        rows = self._tables.query(Table.MAIL, f"webhooks#{library}", first=_FIRST_ID, limit=WEBHOOKS_MAX)
         return [unpack(Webhook, row["body"]) async for row in rows]
 
     async def add(self, webhook: Webhook) -> None:
-        """Raises ``ConditionFailed`` when the id is taken."""
-        await self._tables.transact([Put(Table.MAIL, _row(webhook, 1), Absent())])
+        """Raises ``Refused("too-many-webhooks")``, however many are added at once; ``ConditionFailed`` when the id is
+        taken."""
+        one_more = Update(Table.MAIL, _count_key(webhook.library), add={"count": 1}, when=Below("count", WEBHOOKS_MAX))
+        try:
+            await self._tables.transact([Put(Table.MAIL, _row(webhook, 1), Absent()), one_more])
+        except ConditionFailed as failed:
+            if failed.index == 0:
+                raise
+            detail = f"A library has {WEBHOOKS_MAX} webhooks; remove one."
+            raise Refused("too-many-webhooks", detail, status=409) from None
 
     async def remove(self, library: str, webhook: str) -> None:
         """Raises ``Refused("no-such-webhook")``."""
         try:
-            await self._tables.transact([Delete(Table.MAIL, _key(library, webhook), Exists())])
+            one_less = Update(Table.MAIL, _count_key(library), add={"count": -1})
+            await self._tables.transact([Delete(Table.MAIL, _key(library, webhook), Exists()), one_less])
         except ConditionFailed:
-            detail = "This library has no webhook with this id."
-            raise Refused("no-such-webhook", detail, status=404) from None
+            raise no_such_webhook() from None
 
     async def change(self, before: Webhook, after: Webhook, rev: int) -> None:
         """Raises ``ConditionFailed`` when it is not as it was read any more."""
@@ -102,6 +113,10 @@ class Webhooks:
         await self._tables.write(Delete(Table.MAIL, _due_row_key(due.webhook, due.library, due.due_at_ms)))
 
 
+def no_such_webhook() -> Refused:
+    return Refused("no-such-webhook", "This library has no webhook with this id.", status=404)
+
+
 def _row(webhook: Webhook, rev: int) -> Row:
     key = _key(webhook.library, webhook.id)
     return {"pk": key.pk, "sk": key.sk, "rev": rev, "body": pack(webhook)}
@@ -109,6 +124,10 @@ def _row(webhook: Webhook, rev: int) -> Row:
 
 def _key(library: str, webhook: str) -> Key:
     return Key(f"webhooks#{library}", webhook)
+
+
+def _count_key(library: str) -> Key:
+    return Key(f"webhooks#{library}", "!count")
 
 
 def _due_key(webhook: Webhook) -> Key | None:

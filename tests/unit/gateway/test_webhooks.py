@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
+from services.notifier.app import Notifier, Ports, make_notifier
 from syncline.domain.webhooks import sign
+from syncline.memory.mail import MemoryMailer
 from syncline.store.webhooks import WEBHOOKS_MAX, Webhooks
 from tests.unit.gateway.mailroom import refused
-from tests.unit.gateway.world import Person, World
+from tests.unit.gateway.world import LINK_KEYS, Person, World
 
 URL = "https://hooks.example.org/in/s3cret"
 
@@ -105,3 +111,82 @@ async def test_the_audit_log_tells_who_added_which_host_and_no_secret(world: Wor
     assert told["webhook.remove"]["details"] == {"webhook": made["webhook"]["id"]}
     assert "s3cret" not in str(log)
     assert made["secret"] not in str(log)
+
+
+class Told:
+    """A ``Poster`` that is answered 200."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        self.bodies.append(msgspec.json.decode(body))
+        return 200
+
+
+def notifier_of(world: World, poster: Told) -> Notifier:
+    return make_notifier(
+        Ports(world.tables, world.queues, MemoryMailer(), world.clock, poster=poster),
+        link_keys=LINK_KEYS,
+        public_url="http://syncline.test",
+        mail_from="Syncline <mail@syncline.test>",
+        window_s=10,
+    )
+
+
+async def disable(world: World, library: str, *, problem: str = "HTTP status 500") -> None:
+    webhooks = Webhooks(world.tables)
+    [hook] = await webhooks.of_library(library)
+    found = await webhooks.get(library, hook.id)
+    assert found is not None
+    now_ms = world.clock.now_ms()
+    disabled = msgspec.structs.replace(
+        hook, disabled_at_ms=now_ms, problem=problem, due_at_ms=now_ms, failing_since_ms=1, attempts=9
+    )
+    await webhooks.change(hook, disabled, found[1])
+
+
+async def test_an_owner_enables_one_that_was_disabled_and_it_hears_what_it_missed(world: World) -> None:
+    alice, bob = await world.person("alice"), await world.person("bob")
+    library = await alice.library()
+    hook = (await add(alice, library))["webhook"]
+    path = f"/v1/libraries/{library}/webhooks/{hook['id']}/enable"
+    assert await alice.ask("POST", path) == (200, hook)  # it is told already
+    await disable(world, library)
+    await alice.put(library, "missed", b"0")
+    await alice.share(library, bob, "editor")
+    assert await refused(bob, "POST", path) == (403, "not-allowed")
+    await alice.share(library, bob, "owner")
+    assert await bob.ask("POST", path) == (200, {**hook, "made_by": bob.account})
+    [stored] = await Webhooks(world.tables).of_library(library)
+    assert (stored.delivered, stored.known, stored.attempts) == (0, 1, 0)
+    told = Told()
+    await notifier_of(world, told).deliverer.round()
+    assert [(one["from_seq"], one["to_seq"], one["changes"][0]["name"]) for one in told.bodies] == [(1, 1, "missed")]
+    assert await refused(alice, "POST", path.replace(hook["id"], "x" * 20)) == (404, "no-such-webhook")
+    entries = (await alice.ask("GET", f"/v1/libraries/{library}/audit"))[1]["entries"]
+    assert "webhook.enable" in {entry["action"] for entry in entries}
+
+
+async def test_one_that_missed_nothing_waits_for_the_next_commit(world: World) -> None:
+    alice = await world.person("alice")
+    library = await alice.library()
+    hook = (await add(alice, library))["webhook"]
+    await disable(world, library)
+    await alice.ask("POST", f"/v1/libraries/{library}/webhooks/{hook['id']}/enable")
+    [stored] = await Webhooks(world.tables).of_library(library)
+    assert (stored.disabled_at_ms, stored.due_at_ms, stored.problem) == (0, 0, "")
+
+
+async def test_the_limit_holds_when_many_are_added_at_once(world: World) -> None:
+    alice = await world.person("alice")
+    library = await alice.library()
+    path = f"/v1/libraries/{library}/webhooks"
+    answers = await asyncio.gather(*(alice.ask("POST", path, {"url": URL}) for _ in range(2 * WEBHOOKS_MAX)))
+    assert Counter(status for status, _ in answers) == {201: WEBHOOKS_MAX, 409: WEBHOOKS_MAX}
+    hooks = await listed(alice, library)
+    assert len(hooks) == WEBHOOKS_MAX
+    removals = await asyncio.gather(*(alice.ask("DELETE", f"{path}/{hooks[0]['id']}") for _ in range(3)))
+    assert sorted(status for status, _ in removals) == [204, 404, 404]
+    await add(alice, library)
+    assert await refused(alice, "POST", path, {"url": URL}) == (409, "too-many-webhooks")

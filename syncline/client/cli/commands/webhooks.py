@@ -1,4 +1,4 @@
-"""library webhook add, list, remove."""
+"""library webhook add, list, enable, remove."""
 
 from __future__ import annotations
 
@@ -45,6 +45,17 @@ async def list_(call: Call, library: str) -> Answer:
     return Answer({"webhooks": listed}, text if rows else f"{name_text(found.name)} has no webhook.")
 
 
+@command("enable", examples=["syncline library webhook enable Shared abcdefghijklmnopqrst"])
+@click.argument("library")
+@click.argument("id")
+async def enable(call: Call, library: str, id: str) -> Answer:
+    """Tell a webhook that was disabled again, first of what it missed."""
+    async with call.api() as api:
+        found = await find_library(api, library)
+        enabled = await api.governing.enable_webhook(found.id, id)
+    return Answer(enabled, f"The webhook {id} is told again of {name_text(found.name)}.", chatty=True)
+
+
 @command("remove", examples=["syncline library webhook remove Shared abcdefghijklmnopqrst"])
 @click.argument("library")
 @click.argument("id")
@@ -64,5 +75,5 @@ def _state(one: Webhook) -> str:
     return f"told up to {one.delivered_seq}"
 
 
-for subcommand in (add, list_, remove):
+for subcommand in (add, list_, enable, remove):
     webhook.add_command(subcommand)

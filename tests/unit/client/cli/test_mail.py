@@ -72,7 +72,9 @@ def test_webhooks_are_added_listed_and_removed(alice: Person) -> None:
     assert made["secret"] not in listed
     assert "whsec_" in alice.does("library", "webhook", "add", "Shared", url)
     assert alice.asks("library", "webhook", "list", "Shared")["webhooks"][0]["url"] == url
+    assert alice.asks("library", "webhook", "enable", "Shared", made["webhook"]["id"]) == made["webhook"]
     alice.does("library", "webhook", "remove", "Shared", made["webhook"]["id"])
+    alice.is_refused("no-such-webhook", "library", "webhook", "enable", "Shared", made["webhook"]["id"])
     assert len(alice.asks("library", "webhook", "list", "Shared")["webhooks"]) == 1
     alice.is_refused("no-such-webhook", "library", "webhook", "remove", "Shared", made["webhook"]["id"])
     alice.is_refused("bad-webhook", "library", "webhook", "add", "Shared", "https://127.0.0.1/")
