@@ -12,7 +12,7 @@ import msgspec
 from syncline.client import planner
 from syncline.client.api import Api
 from syncline.client.disk import Disk
-from syncline.client.holding import Held
+from syncline.client.holding import Held, check_free, note_home
 from syncline.client.home import Home
 from syncline.client.index import Index
 from syncline.client.index import Link as Link
@@ -104,8 +104,10 @@ class Engine:
                 raise Refused("linked-already", detail, status=409)
         marker = secrets.token_hex(16)
         disk = self._disk(root)
+        check_free(disk, self._home.path)
         with Held(disk):
             stat = await asyncio.to_thread(disk.mark, marker)
+            note_home(disk, self._home.path)
         link = Link(new_id(), found.id, found.name, str(root), stat.st_dev, stat.st_ino, marker)
         await asyncio.to_thread(self.index.add_link, link)
         return link

@@ -4,11 +4,45 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
 
 from syncline.client.disk import Disk
 from syncline.domain.errors import Refused
 
 LOCK_NAME = "lock"
+HOME_NAME = "home"
+
+
+def check_free(disk: Disk, home: Path) -> None:
+    """Raises ``Refused("folder-taken")`` when another home, which is still there, has this folder linked."""
+    try:
+        other = os.fsdecode((disk.own / HOME_NAME).read_bytes()).rstrip("\n")
+        marker = (disk.own / "link").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return
+    if other and other != str(home) and _has_linked(Path(other), marker):
+        detail = (
+            f"Another Syncline client keeps {disk.root} in sync (SYNCLINE_HOME={other}). Two would get in each other's "
+            f"way. To have this one do it: SYNCLINE_HOME={other} syncline unlink {disk.root}"
+        )
+        raise Refused("folder-taken", detail, status=409)
+
+
+def note_home(disk: Disk, home: Path) -> None:
+    """Remember in the folder whose it is."""
+    (disk.own / HOME_NAME).write_bytes(os.fsencode(home) + b"\n")
+
+
+def _has_linked(home: Path, marker: str) -> bool:
+    index = f"file:{quote(os.fsencode(home / 'index.sqlite3'))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(index, uri=True)) as found:
+            return bool(found.execute("SELECT 1 FROM links WHERE marker = ?", (marker,)).fetchone())
+    except sqlite3.Error:
+        return False  # gone, or not ours to read: then nobody could say so better than the marker that is replaced now
 
 
 class Held:

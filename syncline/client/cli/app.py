@@ -65,6 +65,8 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "link": Entry("linking", "Keep a library in a folder of this machine."),
         "unlink": Entry("linking", "Stop keeping a folder in sync; all files stay."),
         "sync": Entry("syncing", "Bring folders and libraries together, once."),
+        "start": Entry("running", "Keep all linked folders in sync from now on, in the background."),
+        "stop": Entry("running", "End the daemon."),
         "watch": Entry("syncing", "Keep folders in sync until stopped."),
         "status": Entry("looking", "Show what is linked, and what is still to do."),
         "conflicts": Entry("conflicts", "List conflict copies, and settle them."),
@@ -116,7 +118,7 @@ Shared:docs/plan.ods, or Shared: for all of it. Nothing is ever lost: the server
   syncline register alice@example.org --name Alice --server https://files.example.org
   syncline library create Shared
   syncline link Shared ~/Shared
-  syncline watch
+  syncline start
 """
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

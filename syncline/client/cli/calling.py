@@ -61,9 +61,7 @@ class Call:
         session = self.sessions.load()
         if session is None:
             raise Refused("not-signed-in", "Nobody is signed in here. Run: syncline login EMAIL", status=401)
-        if self.wanted_server not in ("", session.server):
-            detail = f"{session.email} is signed in at {session.server}, not at {self.wanted_server}."
-            raise Refused("not-signed-in", detail, status=401)
+        check_server(session, self.wanted_server)
         return session
 
     @asynccontextmanager
@@ -73,6 +71,13 @@ class Call:
 
         async with Api(self.session().server, self.sessions) as api:
             yield api
+
+
+def check_server(session: SavedSession, wanted: str) -> None:
+    """Raises ``Refused("not-signed-in")`` when the session is at another server than ``wanted`` ("": any)."""
+    if server_address(wanted) not in ("", session.server):
+        detail = f"{session.email} is signed in at {session.server}, not at {server_address(wanted)}."
+        raise Refused("not-signed-in", detail, status=401)
 
 
 def server_address(text: str) -> str:
@@ -166,4 +171,15 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-__all__ = ["Answer", "Call", "Exit", "Teaching", "Terminated", "command", "common_options", "run", "server_address"]
+__all__ = [
+    "Answer",
+    "Call",
+    "Exit",
+    "Teaching",
+    "Terminated",
+    "check_server",
+    "command",
+    "common_options",
+    "run",
+    "server_address",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -37,13 +38,14 @@ def report(error: Exception, *, json: bool) -> Exit:
     if os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"):
         traceback.print_exception(error, file=sys.stderr)
     problem = problem_of(error)
-    if json:
-        click.echo(json_line(problem), err=True)
-    else:
-        hint = str(problem.get("hint", ""))
-        told = one_line(f"{problem['detail']}\n{hint}" if hint and hint not in problem["detail"] else problem["detail"])
-        click.echo(f"syncline: {told}", err=True)
+    click.echo(json_line(problem) if json else f"syncline: {problem_text(problem)}", err=True)
     return Exit(problem["exit_code"])
+
+
+def problem_text(problem: Mapping[str, Any]) -> str:
+    """A problem in one line, with what to do."""
+    detail, hint = str(problem["detail"]), str(problem.get("hint", ""))
+    return one_line(f"{detail}\n{hint}" if hint and hint not in detail else detail)
 
 
 def problem_of(error: Exception) -> dict[str, Any]:

@@ -48,14 +48,18 @@ async def engine_of(
 
 
 def links_meant(engine: Engine, folders: Sequence[Path]) -> list[Link]:
-    """The links of these folders, or all. Raises ``Refused("not-linked")``."""
-    if folders:
-        meant = [engine.link_at(folder) for folder in folders]
-        return list({link.id: link for link in meant}.values())
-    links = engine.links()
+    """The links of these folders, or all. Raises ``Refused("not-linked")``, also when there is none."""
+    links = links_at(engine, folders)
     if not links:
         raise Refused("not-linked", "No folder is linked yet. Run: syncline link LIBRARY DIR", status=404)
     return links
+
+
+def links_at(engine: Engine, folders: Sequence[Path]) -> list[Link]:
+    """The links of these folders, or all there are. Raises ``Refused("not-linked")`` for a folder of none."""
+    if not folders:
+        return engine.links()
+    return list({link.id: link for link in map(engine.link_at, folders)}.values())
 
 
 def folder_text(link: Link) -> str:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from syncline.client.cli.output import counted, name_text, size_text
+import dataclasses
+from collections.abc import Sequence
+
+import msgspec
+
+from syncline.client.cli.exits import Exit
+from syncline.client.cli.failures import problem_of
+from syncline.client.cli.folders import folder_text
+from syncline.client.cli.output import Answer, counted, name_text, size_text
+from syncline.client.index import Link
 from syncline.client.summary import Summary
+from syncline.domain.errors import SynclineError
 
 NAMED_MAX = 20
 
@@ -26,9 +36,11 @@ def pass_text(summary: Summary) -> str:
 
 def pass_notes(summary: Summary) -> list[str]:
     """What a person should know, though nothing is wrong."""
-    notes = [f"conflict copy: {name_text(path)}" for path in summary.conflicts]
-    notes += [f"left alone: {name_text(one.path)} ({one.detail or one.reason})" for one in summary.skipped]
-    return _at_most(notes)
+    return _at_most([f"conflict copy: {name_text(path)}" for path in summary.conflicts] + left_alone(summary))
+
+
+def left_alone(summary: Summary) -> list[str]:
+    return [f"left alone: {name_text(one.path)} ({one.detail or one.reason})" for one in summary.skipped]
 
 
 def pass_complaints(summary: Summary) -> list[str]:
@@ -38,6 +50,22 @@ def pass_complaints(summary: Summary) -> list[str]:
     if not summary.complete and not complaints:
         complaints.append("There is still something to do; run it again.")
     return _at_most(complaints)
+
+
+def passes_answer(told: Sequence[tuple[Link, Summary | SynclineError]]) -> Answer:
+    """What ``sync`` says of passes over links, or of why there was none."""
+    texts, complaints, documents = [], [], []
+    for link, news in told:
+        if isinstance(news, Summary):
+            texts.append(f"{folder_text(link)}: {pass_text(news)}")
+            texts += [f"  {note}" for note in pass_notes(news)]
+            complaints += [f"{folder_text(link)}: {complaint}" for complaint in pass_complaints(news)]
+            documents.append(dataclasses.asdict(news) | {"skipped": msgspec.to_builtins(news.skipped)})
+        else:
+            complaints.append(f"{folder_text(link)}: {problem_of(news)['detail']}")
+            documents.append({"library": link.library, "path": link.path, "problem": problem_of(news)})
+    code = Exit.PARTLY if complaints else Exit.OK
+    return Answer({"folders": documents}, "\n".join(texts), code, chatty=True, complaints=complaints)
 
 
 def _bytes(verb: str, files: int, size_bytes: int) -> str:

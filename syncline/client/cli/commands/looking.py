@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import indent
 from typing import Any
 
 import click
@@ -15,13 +14,12 @@ from syncline.client.cli.comparing import compare_folder
 from syncline.client.cli.exits import Exit, exit_of
 from syncline.client.cli.failures import problem_of
 from syncline.client.cli.folders import FOLDER, engine_of, folder_text, links_meant, synced_at
+from syncline.client.cli.looks import Seen, conflict_paths, look_text
 from syncline.client.cli.output import columns, counted, name_text, time_text
+from syncline.client.cli.quick import through_daemon
 from syncline.client.engine import Engine, Link, Status
-from syncline.client.remote_tree import holdable
-from syncline.client.settling import conflicts_in
 from syncline.domain.errors import Refused, SynclineError
 
-NAMED_MAX = 20
 VERB_TEXT = {
     "SendFile": "send",
     "SendFolder": "make folder",
@@ -46,8 +44,13 @@ async def status(call: Call, folders: tuple[Path, ...]) -> Answer:
     """Show what is linked, and what is still to do.
 
     For each linked folder: its library, when it was last in sync, what is to be sent and fetched, conflict copies,
-    and files that are left alone, with the reason. Changes nothing.
+    and files that are left alone, with the reason. While a daemon runs (syncline start) it answers at once what it
+    does right now: the state of each folder, transfers and the last error. Changes nothing.
     """
+    named = [str(folder) for folder in folders]
+    asked = through_daemon("status", named, as_json=call.json, quiet=call.quiet, server=call.wanted_server)
+    if asked is not None:
+        click.get_current_context().exit(asked)
     async with engine_of(call) as (engine, api):
         links = links_meant(engine, folders) if folders else engine.links()
         looks = [await _look(call, engine, link) for link in links]
@@ -93,16 +96,8 @@ async def compare(call: Call, folder: Path) -> Answer:
     return Answer(document, text, Exit.REFUSED)
 
 
-class Look(msgspec.Struct, frozen=True):
-    """What status has to say of one link."""
-
-    document: dict[str, Any]
-    text: str
-    exit: Exit = Exit.OK
-
-
-async def _look(call: Call, engine: Engine, link: Link) -> Look:
-    conflicts = _conflicts(engine, link)
+async def _look(call: Call, engine: Engine, link: Link) -> Seen:
+    conflicts = conflict_paths(engine, link)
     last = synced_at(call.home, link)
     rows = [
         ("library", f"{name_text(link.library_name)} ({link.library})"),
@@ -123,7 +118,7 @@ async def _look(call: Call, engine: Engine, link: Link) -> Look:
             raise
         problem = problem_of(error)
         rows.append(("state", f"not known: {problem['detail']}"))
-        return Look(known | {"problem": problem}, _text(link, rows, [], conflicts), exit_of(error))
+        return Seen(known | {"problem": problem}, look_text(link, rows, [], conflicts), exit_of(error))
     rows += [("to send", _things(found.to_send)), ("to fetch", _things(found.to_fetch))]
     document = known | {
         "head": found.head,
@@ -131,16 +126,7 @@ async def _look(call: Call, engine: Engine, link: Link) -> Look:
         "to_fetch": [{"verb": verb, "path": path} for verb, path in found.to_fetch],
         "skipped": msgspec.to_builtins(found.skipped),
     }
-    return Look(document, _text(link, rows, _details(found), conflicts))
-
-
-def _text(link: Link, rows: Sequence[tuple[str, str]], details: list[str], conflicts: list[str]) -> str:
-    lines = details + [f"conflict copy: {name_text(path)}" for path in conflicts]
-    rows = [*rows, *([("conflicts", f"{len(conflicts)}; to settle: syncline conflicts")] if conflicts else [])]
-    if len(lines) > NAMED_MAX:
-        lines = [*lines[:NAMED_MAX], f"and {len(lines) - NAMED_MAX} more (--json names all)"]
-    body = "\n".join([columns(rows), *lines])
-    return click.style(folder_text(link), bold=True) + "\n" + indent(body, "  ")
+    return Seen(document, look_text(link, rows, _details(found), conflicts))
 
 
 def _details(found: Status) -> list[str]:
@@ -151,8 +137,3 @@ def _details(found: Status) -> list[str]:
 
 def _things(pairs: Sequence[tuple[str, str]]) -> str:
     return counted(len(pairs), "change") if pairs else "nothing"
-
-
-def _conflicts(engine: Engine, link: Link) -> list[str]:
-    """Paths of the conflict copies in the library, as far as this client has read it."""
-    return [conflict.path for conflict in conflicts_in(holdable(engine.index.remote(link))[0])]

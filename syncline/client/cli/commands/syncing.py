@@ -14,14 +14,15 @@ import msgspec
 
 from syncline.client.cli.bars import progress
 from syncline.client.cli.calling import Answer, Call, command
-from syncline.client.cli.exits import Exit
 from syncline.client.cli.failures import problem_of
 from syncline.client.cli.folders import FOLDER, engine_of, folder_text, links_meant, synced_now
 from syncline.client.cli.output import json_line, name_text, one_line, time_text
-from syncline.client.cli.passes import pass_complaints, pass_notes, pass_text
+from syncline.client.cli.passes import pass_complaints, pass_notes, pass_text, passes_answer
+from syncline.client.cli.quick import through_daemon
+from syncline.client.daemon.life import RUNNING_ALREADY, is_running
 from syncline.client.engine import Link
 from syncline.client.summary import Summary
-from syncline.domain.errors import SynclineError
+from syncline.domain.errors import Refused, SynclineError
 
 
 @command("sync", examples=["syncline sync", "syncline sync ~/Shared"])
@@ -31,8 +32,19 @@ async def sync(call: Call, folders: tuple[Path, ...], allow_removals: bool) -> A
     """Bring folders and libraries together, once.
 
     All linked folders, unless some are named. Ends when what you changed is committed and you have all there was:
-    exit code 0; 5 when something was left, which is named.
+    exit code 0; 5 when something was left, which is named. While a daemon runs (syncline start) it does the work, and
+    with nothing to do this takes no look at the folders; a paused folder is brought in sync this once.
     """
+    asked = through_daemon(
+        "sync",
+        [str(folder) for folder in folders],
+        as_json=call.json,
+        quiet=call.quiet,
+        server=call.wanted_server,
+        allow_removals=allow_removals,
+    )
+    if asked is not None:
+        click.get_current_context().exit(asked)
     told: list[tuple[Link, Summary | SynclineError]] = []
     with progress(call) as bars:
         async with engine_of(call, progress=bars) as (engine, _):
@@ -48,7 +60,7 @@ async def sync(call: Call, folders: tuple[Path, ...], allow_removals: bool) -> A
                     told.append((link, summary))
                     if not pass_complaints(summary):
                         synced_now(call.home, link)
-    return _answer(told)
+    return passes_answer(told)
 
 
 @command("watch", examples=["syncline watch", "syncline watch ~/Shared ~/Photos", "syncline watch --json"])
@@ -57,29 +69,18 @@ async def watch(call: Call, folders: tuple[Path, ...]) -> None:
     """Keep folders in sync until stopped.
 
     All linked folders, unless some are named. What you change is sent within moments, what others change is fetched
-    as soon as the server has it. Stop it with Ctrl-C at any time: nothing is left half-written.
+    as soon as the server has it. Stop it with Ctrl-C at any time: nothing is left half-written. To have it run all
+    the time, without a terminal: syncline start.
     """
+    if is_running(call.home):
+        detail = "A daemon keeps the folders of this home in sync already. Run: syncline status, or syncline stop"
+        raise Refused(RUNNING_ALREADY, detail, status=409)
     with progress(call) as bars:
         async with engine_of(call, progress=bars) as (engine, _):
             links = links_meant(engine, folders)
             for link in links:
                 _say(call, f"Watching {folder_text(link)} ({name_text(link.library_name)})", _event("watching", link))
             await engine.watch(links, told=partial(_tell, call), stop=asyncio.Event())
-
-
-def _answer(told: list[tuple[Link, Summary | SynclineError]]) -> Answer:
-    texts, complaints, documents = [], [], []
-    for link, news in told:
-        if isinstance(news, Summary):
-            texts.append(f"{folder_text(link)}: {pass_text(news)}")
-            texts += [f"  {note}" for note in pass_notes(news)]
-            complaints += [f"{folder_text(link)}: {complaint}" for complaint in pass_complaints(news)]
-            documents.append(dataclasses.asdict(news) | {"skipped": msgspec.to_builtins(news.skipped)})
-        else:
-            complaints.append(f"{folder_text(link)}: {problem_of(news)['detail']}")
-            documents.append({"library": link.library, "path": link.path, "problem": problem_of(news)})
-    code = Exit.PARTLY if complaints else Exit.OK
-    return Answer({"folders": documents}, "\n".join(texts), code, chatty=True, complaints=complaints)
 
 
 def _tell(call: Call, link: Link, news: Summary | SynclineError) -> None:
