@@ -77,6 +77,7 @@ class Disk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.own = root / OWN_FOLDER
+        self.trash = self.own / "trash"
         self._temporary = self.own / "tmp"
         self._umask = _umask()
         self._keeps_executable: bool | None = None
@@ -115,8 +116,7 @@ class Disk:
         with disk_errors(str(self.own)):
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary.mkdir(parents=True, exist_ok=True)
-            trash = self.own / "trash"
-            for day in trash.iterdir() if trash.is_dir() else ():
+            for day in self.trash.iterdir() if self.trash.is_dir() else ():
                 if _age_days(day.name) > TRASH_DAYS:
                     shutil.rmtree(day, ignore_errors=True)
 
@@ -380,14 +380,14 @@ class Disk:
         """Move to the day's trash under its path; where that was used today, to the day's second trash, and so on."""
         today = datetime.now(UTC).strftime("%Y-%m-%d")
         for n in range(TRASHES_A_DAY_MAX):
-            target = self.own / "trash" / (f"{today}.{n}" if n else today) / path
+            target = self.trash / (f"{today}.{n}" if n else today) / path
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 rename_new(source, target)
             except (FileExistsError, IsADirectoryError, NotADirectoryError):
                 continue
             return target
-        raise Refused("trash-full", f"{path} was removed too often today; empty {self.own / 'trash'}.")
+        raise Refused("trash-full", f"{path} was removed too often today. Run: syncline trash --local empty")
 
     def expecting(self, stats: tuple[Stat | None, ...], content: Content | None) -> Callable[[Path], Stat]:
         """A check that a file still is one of these by its stat or, in doubt, by its bytes."""

@@ -50,7 +50,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "mv": Entry("changing", "Move or rename files and folders in a library."),
         "rm": Entry("changing", "Remove files and folders from a library."),
         "history": Entry("versions", "List the versions of a file."),
-        "trash": Entry("past", "List what was removed from a library."),
+        "trash": Entry("past", "List what was removed from a library, or from this disk."),
         "restore": Entry("past", "Bring back what was removed, or an older version."),
         "rewind": Entry("past", "Make a folder as it was at a time."),
     },

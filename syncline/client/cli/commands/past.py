@@ -10,6 +10,7 @@ import click
 
 from syncline.client.api import Api
 from syncline.client.cli.calling import Answer, Call, command
+from syncline.client.cli.commands.local_trash import local
 from syncline.client.cli.commands.versions import find_file, only_file
 from syncline.client.cli.exits import Exit
 from syncline.client.cli.local_paths import EITHER_PATH, meant
@@ -44,14 +45,33 @@ RESTORE_ROUNDS_MAX = 10_000
 """Of some hundred files each."""
 
 
-@command("trash", examples=["syncline trash Shared", "syncline trash Shared -n 500"])
-@click.argument("library", metavar="LIBRARY", type=LIBRARY_OR_PATH)
+@command(
+    "trash",
+    examples=[
+        "syncline trash Shared",
+        "syncline trash Shared -n 500",
+        "syncline trash --local ~/Shared",
+        "syncline trash --local restore ~/Shared/docs/plan.ods",
+        "syncline trash --local empty ~/Shared",
+    ],
+)
+@click.argument("words", metavar="LIBRARY|[restore|empty] [PATH]...", nargs=-1)
+@click.option("--local", "is_local", is_flag=True, help="What sync removed from this disk.")
 @click.option("--limit", "-n", type=click.IntRange(min=1), default=LISTED, show_default=True, help="At most so many.")
-async def trash(call: Call, library: RemotePath, limit: int) -> Answer:
-    """List what was removed from a library.
+async def trash(call: Call, words: tuple[str, ...], is_local: bool, limit: int) -> Answer:
+    """List what was removed from a library, or from this disk.
 
-    The newest comes first. A folder stands for all that was in it. syncline restore brings it back.
+    The newest comes first. Of a library, a folder stands for all that was in it; syncline restore brings it back.
+
+    With --local: what synchronising removed from this disk, since it was removed from the library. It is kept for 30
+    days in the linked folder (.syncline/trash). "restore PATH" puts back what was last there, beside what has come in
+    its place, which is never replaced; "empty" deletes it all.
     """
+    if is_local:
+        return await local(call, words, limit)
+    if len(words) != 1:
+        raise click.UsageError("Name one library, or say --local.", click.get_current_context())
+    library = LIBRARY_OR_PATH.convert(words[0], None, click.get_current_context())
     async with call.api() as api:
         found = await find_library(api, library.library)
         removed, more = await _trash(api, found, limit)

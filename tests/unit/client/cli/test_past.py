@@ -131,3 +131,30 @@ def test_owners_say_how_long_history_is_kept(alice: Person, shared: str) -> None
     assert (said["trash_days"], said["versions_days"], said["hold"]) == (90, 0, True)
     said = alice.asks("library", "retention", "Shared", "--no-hold")
     assert (said["trash_days"], said["hold"]) == (90, False)
+
+
+# -- the local trash
+
+
+def test_what_sync_removed_here_comes_back(alice: Person, mine: Path, shared: str) -> None:
+    assert alice.does("trash", "--local") == "The local trash is empty.\n"
+    alice.does("rm", "Shared:docs/deep/plan.txt")
+    alice.does("sync")
+    plan = mine / "docs/deep/plan.txt"
+    assert not plan.exists()
+    table = alice.does("trash", "--local", str(mine)).splitlines()
+    assert table[1].endswith("/docs/deep/plan.txt")
+    [one] = alice.asks("trash", "--local", str(mine / "docs"))["trashed"]
+    assert (one["path"], one["size_bytes"], one["folder"]) == ("docs/deep/plan.txt", 3, str(mine))
+    assert "is back." in alice.does("trash", "--local", "restore", str(plan))
+    assert plan.read_text() == "one"
+    alice.is_refused("not-in-trash", "trash", "--local", "restore", str(plan))
+    alice.does("sync")
+    assert alice.does("ls", "Shared:docs/deep") == "plan.txt\n"
+    alice.does("rm", "Shared:docs/deep/plan.txt")
+    alice.does("sync")
+    assert alice.does("trash", "--local", "empty", str(mine)) == "Deleted 1 file (3 B).\n"
+    assert alice.asks("trash", "--local")["trashed"] == []
+    alice.is_refused("usage", "trash", "--local", "restore", code=2)
+    alice.is_refused("usage", "trash", code=2)
+    alice.is_refused("not-linked", "trash", "--local", str(mine.parent))
