@@ -68,12 +68,13 @@ def _all(trash: Path) -> Iterator[Trashed]:
 
 
 def _put_back(disk: Disk, one: Trashed) -> str:
+    names = one.path.split("/")
+    for depth in range(1, len(names)):
+        disk.make_folder("/".join(names[:depth]))
     stem, extension = os.path.splitext(one.path)
-    with disk_errors(one.path):
-        for n in range(SPARE_NAMES_MAX):
-            path = one.path if n == 0 else f"{stem} (restored{f' {n}' if n > 1 else ''}){extension}"
-            target = disk.at(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
+    for n in range(SPARE_NAMES_MAX):
+        path = one.path if n == 0 else f"{stem} (restored{f' {n}' if n > 1 else ''}){extension}"
+        with disk_errors(path), disk.at(path) as target:
             try:
                 rename_new(one.lies, target)
             except FileExistsError:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from syncline.client.disk import stat_of
+from syncline.client.hashing import stat_of
 from syncline.client.verifying import State
 from syncline.domain.errors import Refused
 from tests.unit.client.clients import Client

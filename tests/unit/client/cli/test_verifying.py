@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from syncline.client.disk import stat_of
+from syncline.client.hashing import stat_of
 from syncline.client.index import Index
 from tests.unit.client.cli.people import Person
 
