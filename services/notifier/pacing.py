@@ -54,8 +54,11 @@ class PacedMailer:
     async def send(self, message: EmailMessage, *, to: str) -> str:
         await self._learn()
         self._count_for_today()
-        if not math.isinf(self._rate):
+        try:
             await self._wait_for_turn()
+        except (Temporary, asyncio.CancelledError):
+            self._left += 1
+            raise
         try:
             answer = await self._inner.send(message, to=to)
         except Temporary:
@@ -97,6 +100,8 @@ class PacedMailer:
 
     async def _wait_for_turn(self) -> None:
         """No two mails are closer together than the pace allows, and none takes a turn that another notifier has."""
+        if math.isinf(self._rate):
+            return
         if self._waiting * 1000 / self._per_second > WAIT_MS_MAX:
             raise Temporary(f"no turn to send within {WAIT_MS_MAX} ms at {self._per_second:.1f} mails a second")
         self._waiting += 1

@@ -22,8 +22,10 @@ from services.notifier.letters import Letter, Surroundings, write_letter
 from services.notifier.letters_accounts import write_follow
 from services.notifier.rendering import Renderer
 from syncline.domain.digests import Happened, Told, arrange
+from syncline.domain.membership import Membership, MembersTold
 from syncline.domain.nodes import Author, Kind, Node, Place
 from syncline.domain.preferences import LANGUAGES
+from syncline.domain.rights import Role
 from tests.unit.notifier.world import body_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -110,6 +112,14 @@ def a_letter(code: str) -> Letter:
         links={one.node.id: LINK for one in tolds},
         unsubscribe=f"https://sync.example.org/v1/unsubscribe?token={TOKEN}",
         language=language(code),
+        members=MembersTold(
+            (
+                Membership("bob", "", None, Role.OWNER, ("ann",)),
+                Membership("", "board", None, Role.EDITOR, ("ann",)),
+                Membership("ann", "board", Role.EDITOR, None, ("bob",)),
+            ),
+            {"board": "Vorstandssitzungsvorbereitungsgruppe " * 2},
+        ),
         outside=True,
         ends_at_ms=1_798_000_000_000,
         renew=f"https://sync.example.org/v1/confirm?token={TOKEN}",
