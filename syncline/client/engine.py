@@ -19,6 +19,7 @@ from syncline.client.index import Link as Link
 from syncline.client.keeping import Told
 from syncline.client.link_targets import leading_out
 from syncline.client.one_pass import Pass, Service, Tools, new_id, scan
+from syncline.client.operations import HeldRemoval
 from syncline.client.progress import NoProgress, Progress, Way
 from syncline.client.remote_tree import holdable, list_changes
 from syncline.client.s3 import S3
@@ -34,13 +35,15 @@ from syncline.messages.api import Heads
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What a pass would do, as (verb, path) pairs. ``head`` is the library's seq at the service."""
+    """What a pass would do, as (verb, path) pairs. ``head`` is the library's seq at the service; ``held`` are removals
+    that it would not make unless told to."""
 
     link: Link
     head: int
     to_send: tuple[tuple[str, str], ...]
     to_fetch: tuple[tuple[str, str], ...]
     skipped: tuple[Skipped, ...]
+    held: tuple[HeldRemoval, ...] = ()
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -144,14 +147,14 @@ class Engine:
         local = await scan(scanner, link, base)
         remote, unfit = holdable(await asyncio.to_thread(self.index.remote, link))
         outward, unsafe = leading_out(remote, local)
-        planned = planner.plan(base, local, remote, new_id=new_id, allow_removals=True, apart=outward)
+        planned = planner.plan(base, local, remote, new_id=new_id, apart=outward)
         names = {node.node: node.name for node in remote.nodes.values()}
         to_send = tuple((type(op).__name__, op.path) for op in (*planned.tree, *planned.files))
         to_fetch = tuple(
             (type(op).__name__, op.remote.name if hasattr(op, "remote") else names.get(op.node, op.node))
             for op in (*planned.local, *planned.fetches)
         )
-        return Status(link, link.seq, to_send, to_fetch, (*local.skipped, *unfit, *unsafe))
+        return Status(link, link.seq, to_send, to_fetch, (*local.skipped, *unfit, *unsafe), tuple(planned.held))
 
     async def verify(self, link: Link) -> Verified:
         """Read every file and compare it with what was agreed and with the library's head. Changes nothing.

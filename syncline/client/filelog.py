@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from syncline.client.operations import Fetch, MakeHere, MoveHere, SendFile, SendFolder, SendMove, SendRemove, Sent
+from syncline.client.operations import (
+    Fetch,
+    HeldRemoval,
+    MakeHere,
+    MoveHere,
+    SendFile,
+    SendFolder,
+    SendMove,
+    SendRemove,
+    Sent,
+)
 from syncline.client.summary import Summary
 from syncline.domain.commits import Status
 from syncline.messages.api import Changes, ResultState, Snapshot
@@ -187,15 +197,19 @@ def of_agreed(node: str, path: str, version: str, size_bytes: int | None) -> Ent
     )
 
 
-def of_left(summary: Summary, held: Sequence[SendRemove]) -> list[Entry]:
+def of_left(summary: Summary, held: Sequence[HeldRemoval]) -> list[Entry]:
     """What a pass ended without doing."""
     at_ms = now_ms()
-    why = f"removed here with so much else ({len(held)} things) that it waits for your word: --allow-removals"
+
+    def why(removal: HeldRemoval) -> str:
+        who = "by others" if removal.here else "here"
+        return f"removed {who} with so much else that it waits for your word: --allow-removals"
+
     return [
         *(Entry(at_ms=at_ms, what=What.REFUSED, path=p, why=detail or slug) for p, slug, detail in summary.refused),
         *(Entry(at_ms=at_ms, what=What.WAITING, path=path, why="still being written to") for path in summary.later),
         *(Entry(at_ms=at_ms, what=What.LEFT_ALONE, path=s.path, why=s.detail or s.reason) for s in summary.skipped),
-        *(Entry(at_ms=at_ms, what=What.HELD, path=r.path, why=why, node=r.node) for r in held),
+        *(Entry(at_ms=at_ms, what=What.HELD, path=r.path, why=why(r), node=r.node) for r in held),
     ]
 
 

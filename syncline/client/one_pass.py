@@ -168,9 +168,13 @@ class Pass:
 
     def _hold(self, planned: Plan) -> None:
         if planned.held:
-            files = sum(removal.files for removal in planned.held)
-            detail = f"{files} files are gone from {self._link.path}: more than half. Were they meant to be removed?"
-            raise Refused("large-removal", detail, status=409, files=files, paths=[r.path for r in planned.held])
+            there = sum(removal.files for removal in planned.held if not removal.here)
+            here = sum(removal.files for removal in planned.held if removal.here)
+            told = [f"{there} files are gone from {self._link.path}"] if there else []
+            told += [f"{here} files of {self._link.path} were removed from {self._link.library_name}"] if here else []
+            detail = f"{', and '.join(told)}: more than half. Were they meant to be removed?"
+            paths = [removal.path for removal in planned.held]
+            raise Refused("large-removal", detail, status=409, files=there + here, there=there, here=here, paths=paths)
 
 
 async def scan(scanner: Scanner, link: Link, base: Base) -> Local:

@@ -131,16 +131,26 @@ class Blocked(msgspec.Struct, frozen=True):
     reason: str
 
 
+class HeldRemoval(msgspec.Struct, frozen=True):
+    """A removal of so much that it waits for a person's word. ``here``: others made it, and this disk is to follow;
+    otherwise it was made here. ``files``: how many go with it."""
+
+    node: str
+    path: str
+    files: int
+    here: bool
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Operations in the order they are to be performed. ``held`` are removals that wait for a person's word."""
+    """Operations in the order they are to be performed."""
 
     noted: Sequence[Agree | Forget] = ()
     tree: Sequence[TreeRequest] = ()
     local: Sequence[LocalStep] = ()
     fetches: Sequence[Fetch] = ()
     files: Sequence[SendFile] = ()
-    held: Sequence[SendRemove] = ()
+    held: Sequence[HeldRemoval] = ()
     blocked: Sequence[Blocked] = ()
 
     @property

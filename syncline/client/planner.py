@@ -20,17 +20,19 @@ from syncline.client.operations import (
     Blocked,
     Fetch,
     Forget,
+    HeldRemoval,
     Plan,
     SendFile,
     SendFolder,
     SendMove,
+    SendRemove,
 )
 from syncline.client.removals import plan_removals
 from syncline.client.trees import Base, BaseNode, BytesKey, Content, Local, LocalEntry, Remote, RemoteNode
 from syncline.domain.nodes import Kind
 
 HELD_REMOVALS_MIN = 50
-"""More removals than this, and more than half of all files, wait for a person's word."""
+"""More files than this, and more than half of all, are removed on a person's word only, here as well as there."""
 
 
 def plan(
@@ -91,6 +93,7 @@ class _Planner:
         removals, kept, files = plan_removals(self.remote, self.matched, self.leaving)
         self._fresh_there(kept)
         self._bookkeeping()
+        held = [] if self.allow_removals else [*self._hold_there(removals, files), *self._hold_here()]
         steps = LocalSteps(
             self.matched,
             self.local,
@@ -103,10 +106,9 @@ class _Planner:
         )
         steps.order()
         fetches, blocked = steps.place_fetches(self.fetches)
-        held = () if self.allow_removals or not self._many(files) else tuple(removals)
         return Plan(
             noted=self.noted,
-            tree=[*self.folders, *self.moves_out, *(() if held else removals)],
+            tree=[*self.folders, *self.moves_out, *removals],
             local=steps.ordered,
             fetches=fetches,
             files=self.files,
@@ -156,6 +158,13 @@ class _Planner:
             self.removes_here.add(base.node)
 
     def _removed_there(self, base: BaseNode, entry: LocalEntry) -> None:
+        again = self.there.get((self._parent_id(entry), entry.name))
+        if again and again.node not in self.matched.base and entry.content and entry.content == again.content:
+            # Removed and made again alike: what is here is the new one.
+            del self.matched.base[base.node], self.matched.entries[base.node]
+            self.matched.base[again.node] = _agreed(again, entry)
+            self.matched.pair(again.node, entry)
+            return
         if not self._follow(base, entry):
             return
         if base.kind is Kind.FILE and entry.content != base.content:
@@ -284,6 +293,26 @@ class _Planner:
         for node in self.given.nodes.keys() - self.matched.base.keys() - not_here.keys():
             if node not in self.adopted:
                 self.noted.append(Forget(node))
+
+    # -- removals of very much
+
+    def _hold_there(self, removals: list[SendRemove], files: int) -> list[HeldRemoval]:
+        """Take the removals that the library would be told of out of the plan, if they are too many."""
+        if not self._many(files):
+            return []
+        held = [HeldRemoval(removal.node, removal.path, removal.files, here=False) for removal in removals]
+        removals.clear()
+        return held
+
+    def _hold_here(self) -> list[HeldRemoval]:
+        """The same for what others removed. What leaves this disk for another reason is not meant."""
+        gone = sorted(node for node in self.removes_here if node not in self.remote.nodes)
+        entries = self.matched.entries
+        files = [node for node in gone if entries[node].kind is Kind.FILE]
+        if not self._many(len(files)):
+            return []
+        self.removes_here.difference_update(gone)
+        return [HeldRemoval(node, entries[node].path, 1, here=True) for node in files]
 
     # -- leaves
 

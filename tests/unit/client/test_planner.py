@@ -178,6 +178,18 @@ CASES = {
     ),
     "removed here": ([base_node("f")], [], [remote_node("f")], ["SendRemove f"]),
     "removed there": ([base_node("f")], [entry("f")], [], ["RemoveHere f"]),
+    "removed there, and made again alike": (
+        [base_node("f")],
+        [entry("f")],
+        [remote_node("g", name="f")],
+        ["Agree g", "Forget f"],
+    ),
+    "removed there, and made again otherwise": (
+        [base_node("f")],
+        [entry("f")],
+        [remote_node("g", name="f", text="other")],
+        ["RemoveHere f", "Fetch g"],
+    ),
     "removed on both sides": ([base_node("f")], [], [], ["Forget f"]),
     "removed here, changed there": ([base_node("f")], [], [remote_node("f", version="v2", text="newer")], ["Fetch f"]),
     "changed here, removed there": ([base_node("f")], [entry("f", text="newer")], [], ["SendFile f on v1"]),
@@ -279,8 +291,31 @@ def test_a_missing_root_listing_never_reads_as_removed_beyond_the_bound() -> Non
     assert found.empty
     assert len(found.held) == 60
     assert len(planned(base, [], remote, allow_removals=True).tree) == 60
+    assert {(removal.files, removal.here) for removal in found.held} == {(1, False)}
     half = [entry(f"f{n}", inode=n) for n in range(30)]
     assert len(planned(base, half, remote).tree) == 30
+
+
+def test_an_empty_library_never_empties_the_disk_beyond_the_bound() -> None:
+    base = [base_node("d", folder=True), *(base_node(f"f{n}", parent="d", inode=n + 2) for n in range(60))]
+    local = [entry("d", folder=True), *(entry(f"d/f{n}", inode=n + 2) for n in range(60))]
+    found = planned(base, local, [])
+    assert found.empty
+    assert {(removal.files, removal.here) for removal in found.held} == {(1, True)}
+    assert len(found.held) == 60
+    assert len(planned(base, local, [], allow_removals=True).local) == 61
+    there = [remote_node("d", folder=True), *(remote_node(f"f{n}", parent="d") for n in range(30))]
+    assert len(planned(base, local, there).local) == 30
+
+
+def test_half_is_not_more_than_half() -> None:
+    base = [base_node(f"f{n}", inode=n) for n in range(51)]
+    others = [base_node(f"g{n}", inode=100 + n) for n in range(51)]
+    local = [entry(f"g{n}", inode=100 + n) for n in range(51)]
+    found = planned([*base, *others], local, [remote_node(f"f{n}") for n in range(51)])
+    assert not found.held  # half, and not more
+    found = planned([*base, *others][:101], local[:50], [remote_node(f"f{n}") for n in range(51)])
+    assert [removal.here for removal in found.held] == [False] * 51
 
 
 def test_content_the_library_holds_is_named_not_sent() -> None:

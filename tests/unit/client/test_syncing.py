@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,26 +177,132 @@ async def test_large_removals_are_asked_about(pair: Pair) -> None:
     assert refused.value.kind == "large-removal"
     assert len(pair.stack.files()) == 60
     await pair.bob.sync(allow_removals=True)
-    await pair.settle()
     assert pair.stack.paths() == set()
+    with pytest.raises(Refused) as refused:
+        await pair.alice.sync()
+    assert (refused.value.kind, refused.value.facts["here"]) == ("large-removal", 60)
+    assert len(pair.alice.files()) == 60
+    await pair.alice.sync(allow_removals=True)
+    await pair.settle()
+    assert pair.alice.paths() == set()
     trashed = [p for p in (pair.alice.folder / ".syncline/trash").rglob("*") if p.is_file()]
     assert len(trashed) == 60
 
 
-@pytest.mark.parametrize("harm", ["removed", "emptied", "exchanged"])
-async def test_a_missing_or_exchanged_root_removes_nothing(pair: Pair, harm: str) -> None:
+@pytest.mark.parametrize("side", ["here", "there"])
+async def test_all_else_goes_on_while_a_large_removal_is_held(pair: Pair, side: str) -> None:
+    for n in range(60):
+        pair.alice.write(f"d/{n}", f"{n}")
+    pair.alice.write("kept", "1")
+    await pair.settle()
+    shutil.rmtree(pair.bob.folder / "d")
+    asking = pair.bob
+    if side == "there":
+        await pair.bob.sync(allow_removals=True)
+        asking = pair.alice
+    asking.write("new", "new")
+    asking.write("kept", "2")
+    with pytest.raises(Refused):
+        await asking.sync()
+    files = pair.stack.files()
+    assert (files["new"], files["kept"]) == (b"new", b"2")
+    status = await asking.engine.status(asking.engine.links()[0])
+    assert sum(removal.files for removal in status.held) == 60
+    assert {removal.here for removal in status.held} == {side == "there"}
+    assert (status.to_send, status.to_fetch) == ((), ())
+
+
+async def test_who_brings_back_what_others_removed_is_asked_no_more(pair: Pair) -> None:
+    for n in range(60):
+        pair.alice.write(f"{n}", f"{n}")
+    await pair.settle()
+    for n in range(60):
+        (pair.bob.folder / f"{n}").unlink()
+    await pair.bob.sync(allow_removals=True)
+    with pytest.raises(Refused):
+        await pair.alice.sync()
+    for n in range(60):
+        pair.bob.write(f"{n}", f"{n}")
+    await pair.bob.sync()
+    summary = await pair.alice.sync()
+    assert (summary.complete, summary.downloaded) == (True, 0)
+    assert len(pair.alice.files()) == 60
+
+
+def _root_removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def _root_unmounted(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def _root_exchanged(folder: Path) -> None:
+    _root_unmounted(folder)
+    (folder / ".syncline").mkdir()
+    (folder / ".syncline/link").write_text("another folder's")
+
+
+def _root_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+
+
+def _root_leads_nowhere(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to(folder.with_name("nowhere"))
+
+
+def _root_leads_elsewhere(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.with_name("elsewhere").mkdir()
+    folder.symlink_to(folder.with_name("elsewhere"))
+
+
+HARMS = [_root_removed, _root_unmounted, _root_exchanged, _root_a_file, _root_leads_nowhere, _root_leads_elsewhere]
+
+
+@pytest.mark.parametrize("allow_removals", [False, True])
+@pytest.mark.parametrize("harm", HARMS)
+async def test_a_missing_or_exchanged_root_removes_nothing(
+    pair: Pair, harm: Callable[[Path], None], allow_removals: bool
+) -> None:
+    """Whatever the flags. And when the folder is back, all goes on."""
     pair.alice.write("a", "a")
     await pair.settle()
-    shutil.rmtree(pair.alice.folder)
-    if harm != "removed":
-        pair.alice.folder.mkdir()
-    if harm == "exchanged":
-        (pair.alice.folder / ".syncline").mkdir()
-        (pair.alice.folder / ".syncline/link").write_text("another folder's")
-    with pytest.raises(Refused) as refused:
-        await pair.alice.sync()
-    assert refused.value.kind in ("root-missing", "root-exchanged")
+    away = pair.alice.folder.with_name("away")
+    shutil.copytree(pair.alice.folder, away)
+    harm(pair.alice.folder)
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            await pair.alice.sync(allow_removals=allow_removals)
+        assert refused.value.kind in ("root-missing", "root-exchanged")
     assert pair.stack.files() == {"a": b"a"}
+    if pair.alice.folder.is_dir() and not pair.alice.folder.is_symlink():
+        shutil.rmtree(pair.alice.folder)
+    else:
+        pair.alice.folder.unlink(missing_ok=True)
+    away.rename(pair.alice.folder)
+    assert (await pair.alice.sync()).complete
+    await pair.settle()
+
+
+@pytest.mark.parametrize("allow_removals", [False, True])
+async def test_a_root_unmounted_while_it_is_looked_at_removes_nothing(pair: Pair, allow_removals: bool) -> None:
+    for n in range(3):
+        pair.alice.write(f"{n}", f"{n}")
+    await pair.settle()
+
+    def unmount(step: str) -> None:
+        if step == "changes":  # the marker was looked at, the folder was not yet
+            shutil.rmtree(pair.alice.folder)
+            pair.alice.folder.mkdir()
+
+    pair.alice.hook = unmount
+    with pytest.raises(Refused):
+        await pair.alice.sync(allow_removals=allow_removals)
+    assert len(pair.stack.files()) == 3
 
 
 async def test_what_cannot_be_synchronised_is_told(pair: Pair) -> None:

@@ -120,11 +120,15 @@ async def _look(call: Call, engine: Engine, link: Link) -> Seen:
         rows.append(("state", f"not known: {problem['detail']}"))
         return Seen(known | {"problem": problem}, look_text(link, rows, [], conflicts), exit_of(error))
     rows += [("to send", _things(found.to_send)), ("to fetch", _things(found.to_fetch))]
+    if found.held:
+        removals = counted(sum(removal.files for removal in found.held), "removal")
+        rows.append(("held", f"{removals}; if meant: syncline sync {folder_text(link)} --allow-removals"))
     document = known | {
         "head": found.head,
         "to_send": [{"verb": verb, "path": path} for verb, path in found.to_send],
         "to_fetch": [{"verb": verb, "path": path} for verb, path in found.to_fetch],
         "skipped": msgspec.to_builtins(found.skipped),
+        "held": msgspec.to_builtins(found.held),
     }
     return Seen(document, look_text(link, rows, _details(found), conflicts))
 
@@ -132,6 +136,7 @@ async def _look(call: Call, engine: Engine, link: Link) -> Seen:
 def _details(found: Status) -> list[str]:
     lines = [f"↑ {VERB_TEXT.get(verb, verb)} {name_text(path)}" for verb, path in found.to_send]
     lines += [f"↓ {VERB_TEXT.get(verb, verb)} {name_text(path)}" for verb, path in found.to_fetch]
+    lines += [f"held: remove {name_text(one.path)}" for one in found.held]
     return lines + [f"left alone: {name_text(one.path)} ({one.detail or one.reason})" for one in found.skipped]
 
 

@@ -27,7 +27,7 @@ from syncline.domain.errors import Refused, SynclineError
 
 @command("sync", examples=["syncline sync", "syncline sync ~/Shared"])
 @click.argument("folders", metavar="[DIR]...", type=FOLDER, nargs=-1)
-@click.option("--allow-removals", is_flag=True, help="Send an unusually large removal that was held back.")
+@click.option("--allow-removals", is_flag=True, help="Carry out unusually large removals, which are held otherwise.")
 async def sync(call: Call, folders: tuple[Path, ...], allow_removals: bool) -> Answer:
     """Bring folders and libraries together, once.
 
