@@ -140,7 +140,7 @@ class Accounts:
         return self._session(account, device, token)
 
     async def sign_out(self, call: Call, _body: Nothing) -> Nothing:
-        await self._directory.revoke_device(call.caller.device)
+        await self._directory.revoke_device(call.caller.device, at_ms=self._clock.now_ms())
         await self._wakes.touch(call.caller.account)
         return Nothing()
 
@@ -173,7 +173,7 @@ class Accounts:
         devices = await self._directory.devices_of(account)
         by_use = sorted(devices, key=lambda device: max(device.created_at_ms, device.rotated_at_ms))
         for device in by_use[: max(0, len(devices) - DEVICES_MAX + 1)]:
-            await self._directory.revoke_device(device.id)
+            await self._directory.revoke_device(device.id, at_ms=self._clock.now_ms())
 
     async def _signed_in(self, token: str) -> tuple[AccountRecord, DeviceRecord]:
         device_id = device_of(token)
@@ -188,7 +188,7 @@ class Accounts:
     async def _refuse_reuse(self, device: DeviceRecord, token: str) -> None:
         if is_genuine(token, self._token_keys):
             get_logger().warning("refresh-token-reused", account=device.account, device=device.id)
-            await self._directory.revoke_device(device.id)
+            await self._directory.revoke_device(device.id, at_ms=self._clock.now_ms())
             await self._wakes.touch(device.account)
 
     def _session(self, account: AccountRecord, device: DeviceRecord, refresh_token: str) -> m.Session:

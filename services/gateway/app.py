@@ -221,7 +221,7 @@ def make_gateway(
         ),
         Links(directory, follows, outsiders, tree, files, access, ports.clock, keys.links),
         Governing(
-            Devices(directory, wakes),
+            Devices(directory, wakes, ports.clock),
             new_passwords,
             new_addresses,
             Removal(directory, Leaving(ports.tables), proving, letters, wakes, ports.clock),

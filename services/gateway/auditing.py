@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from syncline.serving.routes import Call
 from syncline.store.audit import (
     STACK,
     Audit,
+    Pending,
     account_subject,
     acting,
     email_subject,
@@ -106,6 +108,30 @@ UNAUDITED = frozenset(
 KEPT_OF_PATH = ("account", "device", "group", "node", "invitation", "follower", "webhook")
 
 
+class _Act:
+    """What is being written down, and the rows that the act's transaction will carry."""
+
+    def __init__(self, entry: AuditEntry, pending: Pending) -> None:
+        self.entry = entry
+        self.pending = pending
+
+
+_act: ContextVar[_Act | None] = ContextVar("act", default=None)
+
+
+def concerns(*, account: str = "", email: str = "", library: str = "") -> None:
+    """Say whom an act by a mailed link is done for, once the link is known to be good and before anything is done: its
+    record belongs to their logs."""
+    act = _act.get()
+    if act is None:
+        return
+    about = {name: value for name, value in (("account", account), ("email", email)) if value}
+    act.entry = msgspec.structs.replace(
+        act.entry, details={**act.entry.details, **about}, library=library or act.entry.library
+    )
+    act.pending.puts = puts_of(act.entry, _subjects(act.entry))
+
+
 class Auditor:
     def __init__(self, audit: Audit, clock: Clock, new_id: NewId) -> None:
         self._audit = audit
@@ -118,15 +144,18 @@ class Auditor:
         if action is None:
             return await handler(call, body)
         entry = self._entry(call, action, body)
-        subjects = _subjects(entry)
-        with acting(puts_of(entry, subjects)) as pending:
+        with acting(puts_of(entry, _subjects(entry))) as pending:
+            act = _Act(entry, pending)
+            token = _act.set(act)
             try:
                 answered = await handler(call, body)
             except Exception as error:
-                await self._refused(entry, error)
+                await self._refused(act.entry, error)
                 raise
-        told = _with_answer(entry, answered)
-        if not pending.written or told != entry:
+            finally:
+                _act.reset(token)
+        told = _with_answer(act.entry, answered)
+        if not pending.written or told != act.entry:
             await self._audit.write(told, _subjects(told))
         return answered
 

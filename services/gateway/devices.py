@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.gateway.wakes import Wakes
 from syncline.domain.errors import Refused
 from syncline.messages import api as m
+from syncline.ports.clock import Clock
 from syncline.serving.auth import not_signed_in
 from syncline.serving.logging import get_logger
 from syncline.serving.routes import Call, Nothing
@@ -12,9 +13,10 @@ from syncline.store.directory import Directory
 
 
 class Devices:
-    def __init__(self, directory: Directory, wakes: Wakes) -> None:
+    def __init__(self, directory: Directory, wakes: Wakes, clock: Clock) -> None:
         self._directory = directory
         self._wakes = wakes
+        self._clock = clock
 
     async def all(self, call: Call, _body: Nothing) -> m.Devices:
         account = await self._directory.account(call.caller.account)
@@ -39,7 +41,7 @@ class Devices:
         device = await self._directory.device(wanted)
         if device is None or device.account != call.caller.account:
             raise Refused("no-such-device", "You have no device of this id.", status=404)
-        await self._directory.revoke_device(device.id)
+        await self._directory.revoke_device(device.id, at_ms=self._clock.now_ms())
         get_logger().info("device-revoked", revoked=device.id)
         await self._wakes.touch(device.account)
         return Nothing()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.gateway.auditing import concerns
 from services.gateway.letters import Letters, language_of
 from services.gateway.limits import Limits
 from services.gateway.wakes import Wakes
@@ -104,6 +105,7 @@ class Inviting:
         if invitation is None or now_s >= invitation.ends_at:
             detail = "This invitation was accepted or revoked already."
             raise Refused("invitation-gone", detail, status=410)
+        concerns(email=invitation.email, library=invitation.library)
         return invitation
 
     async def accept_all(self, account: AccountRecord, shown: InvitationRecord) -> list[str]:

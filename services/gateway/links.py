@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import web
 
+from services.gateway.auditing import concerns
 from services.gateway.files import Files, live_node
 from services.gateway.pages import page, refusal_page
 from services.gateway.wording import ENGLISH, Words, words_for
@@ -71,8 +72,14 @@ class Links:
             capability = self._unsubscribe(call.text("token"))
         except Refused as error:
             return refusal_page(words, error)
+        record = await self._outsiders.get(capability.library, capability.account)
+        if record is None:
+            concerns(account=capability.account, library=capability.library)
+        else:
+            concerns(email=record.email, library=capability.library)
         await self._follows.drop_all(capability.account, capability.library)
-        await self._leave(capability)
+        if record is not None:
+            await self._outsiders.put(msgspec.structs.replace(record, state=State.LEFT))
         text = words.say("unsubscribed-text", library=await self._named(words, capability.library))
         return page(words, words.say("unsubscribed-title"), text)
 
@@ -112,11 +119,6 @@ class Links:
         follows = await self._follows.of_account(follower)
         above = await snapshot.ancestors(node)
         return not {node.id, *(folder.id for folder in above)}.isdisjoint(follow.node for follow in follows)
-
-    async def _leave(self, capability: UnsubscribeCapability) -> None:
-        record = await self._outsiders.get(capability.library, capability.account)
-        if record is not None:
-            await self._outsiders.put(msgspec.structs.replace(record, state=State.LEFT))
 
     def _open(self, token: str) -> Capability:
         return open_capability(token, self._link_keys, now_s=self._clock.now_ms() // 1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.gateway.auditing import concerns
 from services.gateway.letters import Letters, language_of
 from services.gateway.limits import Limits
 from services.gateway.new_passwords import link_used
@@ -75,6 +76,7 @@ class NewAddresses:
     async def confirm_by_link(self, token: str) -> bool:
         """Whether both sides have confirmed by now, so that the address is changed. Raises as ``by_link`` does."""
         _, capability = await self.by_link(token)
+        concerns(account=capability.account)
         confirmed = await self._changes.confirm(capability.account, capability.change, new=capability.new)
         if confirmed is None:
             raise link_used()

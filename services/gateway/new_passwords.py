@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.gateway.auditing import concerns
 from services.gateway.letters import Letters, language_of
 from services.gateway.limits import Limits
 from services.gateway.lockout import Lockout
@@ -86,6 +87,7 @@ class NewPasswords:
         account = await self._directory.account(capability.account)
         if account is None or account_stamp(account.id, account.email, account.epoch) != capability.stamp:
             raise link_used()
+        concerns(account=account.id)
         return account
 
     async def set_by_link(self, call: Call, token: str, password: str, *, keep_device: str = "") -> AccountRecord:
@@ -107,7 +109,7 @@ class NewPasswords:
         get_logger().info("password-changed", account=account.id, by_link=bool(confirmed_at_ms))
         await self._wakes.touch(account.id)
         await self._lockout.forgive(account.email, remote_address(call.request))
-        await self._directory.forget_devices(account.id)
+        await self._directory.forget_devices(account.id, at_ms=self._clock.now_ms())
         await self._letters.send(Letter.PASSWORD_CHANGED, to=account.email, language=language_of(call.request))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import web
 
+from services.gateway.auditing import concerns
 from services.gateway.files import live_node
 from services.gateway.letters import Letters, language_of
 from services.gateway.pages import page, refusal_page
@@ -191,6 +192,7 @@ class OutsideFollowing:
         record = await self._outsiders.get(capability.library, capability.follower)
         if record is None:
             raise Refused("bad-link", "This invitation was taken back.", status=404)
+        concerns(email=record.email, library=record.library)
         return capability, record
 
     async def _named(self, words: Words, library: str) -> str:

@@ -110,6 +110,11 @@ class Follows:
             said["language"] = preferences.language
         await self._tables.write(Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, **said}))
 
+    async def forget(self, account: str) -> None:
+        """End all follows of an account and forget what it wanted. Repeating is harmless."""
+        await self.drop_all(account)
+        await self._tables.write(Delete(Table.DIRECTORY, _preferences_key(account)))
+
     async def _drop(self, follows: list[FollowRecord]) -> None:
         for start in range(0, len(follows), _PER_TRANSACTION):
             some = follows[start : start + _PER_TRANSACTION]

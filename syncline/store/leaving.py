@@ -11,6 +11,7 @@ from syncline.store.addresses import AddressChanges
 from syncline.store.directory import AccountRecord, Directory, GroupRecord
 from syncline.store.follows import Follows
 from syncline.store.groups import Groups
+from syncline.store.usage import Usage
 
 
 class Leaving:
@@ -21,6 +22,7 @@ class Leaving:
         self._groups = Groups(tables)
         self._follows = Follows(tables)
         self._changes = AddressChanges(tables)
+        self._usage = Usage(tables)
 
     async def alone(self, account: str) -> tuple[list[str], list[GroupRecord]]:
         """The libraries that have no other owner, and the groups, that nobody would own without the account."""
@@ -36,13 +38,19 @@ class Leaving:
         has changed.
         """
         await self._leave(account.id, heir)
-        await self._follows.drop_all(account.id)
-        await self._changes.drop(account.id)
+        await self._forget(account.id)
         await self._directory.remove_account(account, at_ms=at_ms)
         # Whoever made it a member in the meantime did so for nothing; from now on nobody can.
         with suppress(Refused):  # the only owner of what was handed to it just now: operators find an heir
             await self._leave(account.id, heir)
-        await self._directory.forget_devices(account.id)
+        await self._forget(account.id)
+        await self._directory.forget_devices(account.id, at_ms=at_ms)
+
+    async def _forget(self, account: str) -> None:
+        """What it wanted, began, and was granted."""
+        await self._follows.forget(account)
+        await self._changes.drop(account)
+        await self._usage.forget_account(account)
 
     async def _leave(self, account: str, heir: str) -> None:
         for library, role in (await self._directory.direct_roles(account)).items():

@@ -26,6 +26,8 @@ from syncline.store.together import together
 
 DEVICES_MAX = 500
 """Of one account; signing in on a further one signs out the one that was away longest."""
+SIGNED_OUT_KEPT_S = 90 * 24 * 3600
+"""A device that was signed out is remembered so long: what it sent before may still arrive, and says its name."""
 WRITES_AT_ONCE = 8
 
 
@@ -159,14 +161,29 @@ class People:
         devices = [device for device in await self._indexed_devices(account.id) if is_signed_in(account, device)]
         return sorted(devices, key=lambda device: (device.created_at_ms, device.id))
 
-    async def forget_devices(self, account: str) -> None:
-        """Take the devices that were signed out off an account's list; ``devices_of`` does not show them anyway."""
-        row = await self._tables.get(Table.DIRECTORY, account_key(account))
-        record = None if row is None else account_of(row)
+    async def forget_devices(self, account: str, *, at_ms: int) -> None:
+        """Take the devices that were signed out off an account's list (``devices_of`` does not show them anyway); those
+        of a removed account altogether."""
+        record = await self.account(account)
         devices = await self._indexed_devices(account)
         gone = [device for device in devices if record is None or not is_signed_in(record, device)]
-        drops = [Delete(Table.DIRECTORY, device_index_key(account, device.id)) for device in gone]
-        await together(drops, self._tables.write, at_once=WRITES_AT_ONCE)
+
+        async def forget(device: DeviceRecord) -> None:
+            if record is None:
+                await self._tables.write(Delete(Table.DIRECTORY, device_key(device.id)))
+            else:
+                await self._remember_for_a_while(device.id, {}, at_ms)
+            await self._tables.write(Delete(Table.DIRECTORY, device_index_key(account, device.id)))
+
+        await together(gone, forget, at_once=WRITES_AT_ONCE)
+
+    async def _remember_for_a_while(self, device: str, changed: dict[str, Value], at_ms: int) -> None:
+        """Raises ``NotFound``."""
+        values = {**changed, "expires_at": at_ms // 1000 + SIGNED_OUT_KEPT_S}
+        try:
+            await self._tables.write(Update(Table.DIRECTORY, device_key(device), set=values, when=Exists()))
+        except ConditionFailed:
+            raise NotFound(f"There is no device {device}") from None
 
     async def _indexed_devices(self, account: str) -> list[DeviceRecord]:
         rows = self._tables.query(
@@ -191,14 +208,10 @@ class People:
         unchanged = Equals({"refresh_hash": expected_hash, "revoked": False})
         await self._tables.write(Update(Table.DIRECTORY, device_key(device), set=changed, when=unchanged))
 
-    async def revoke_device(self, device: str) -> None:
+    async def revoke_device(self, device: str, *, at_ms: int) -> None:
         """Nobody gets in with this device any more, from the next request on. Raises ``NotFound``."""
-        key = device_key(device)
-        try:
-            await self._tables.write(Update(Table.DIRECTORY, key, set={"revoked": True}, when=Exists()))
-        except ConditionFailed:
-            raise NotFound(f"There is no device {device}") from None
-        row = await self._tables.get(Table.DIRECTORY, key)
+        await self._remember_for_a_while(device, {"revoked": True}, at_ms)
+        row = await self._tables.get(Table.DIRECTORY, device_key(device))
         if row is not None:
             await self._tables.write(Delete(Table.DIRECTORY, device_index_key(text(row, "account"), device)))
 

@@ -27,7 +27,7 @@ from syncline.domain.errors import ConditionFailed
 from syncline.domain.nodes import Location
 from syncline.domain.permits import parse_key
 from syncline.domain.rights import Role
-from syncline.ports.tables import Absent, Below, Equals, Key, Put, Row, Table, Tables, Update
+from syncline.ports.tables import Absent, Below, Delete, Equals, Key, Put, Row, Table, Tables, Update
 from syncline.store.archiving import mark
 from syncline.store.codec import number
 from syncline.store.grants import LAST_AFTER_S, GrantRecord, grant_key, hour_of, opening
@@ -92,6 +92,10 @@ class Usage:
     async def set_account_quota(self, account: str, quota_bytes: int) -> None:
         key = _quota_key(account)
         await self._tables.write(Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, "quota_bytes": quota_bytes}))
+
+    async def forget_account(self, account: str) -> None:
+        """Its own quota."""
+        await self._tables.write(Delete(Table.DIRECTORY, _quota_key(account)))
 
     # -- counting ---------------------------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ async def lock(call: Call, account: str) -> Answer:
             await directory.change_password(found, NO_PASSWORD)
         except ConditionFailed:
             raise Temporary(f"The account {found.id} has just changed.") from None
-        await directory.forget_devices(found.id)
+        await directory.forget_devices(found.id, at_ms=ports.clock.now_ms())
         await _touch(ports, found.id)
     document = {**_public(found), "devices_signed_out": len(devices)}
     return Answer(document, f"{found.email} is locked; {counted(len(devices), 'device')} signed out.")

@@ -6,14 +6,19 @@ import asyncio
 import json
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
+from services.gateway import app as gateway
 from syncline.admin.answers import Exit
 from syncline.admin.app import run
+from syncline.domain.capabilities import ResetCapability, account_stamp, seal_capability
 from syncline.domain.rights import Role
+from syncline.memory.credentials import MemoryCredentials
 from syncline.store.directory import AccountRecord, GroupRecord
 from syncline.store.groups import Groups
 from tests.unit.admin.test_records import ask, begun
 from tests.unit.admin.world import Operated
+from tests.unit.gateway.world import LINK_KEYS, PERMIT_KEYS, TOKEN_KEYS
 from tests.unit.metadata.world import ALICE, BOB, LAPTOP, LIBRARY
 
 CAROL = "c" * 20
@@ -85,6 +90,29 @@ def test_a_locked_account_has_no_password_and_no_device(capsys: pytest.CaptureFi
     assert asyncio.run(world.directory.signed_in(ALICE, LAPTOP)) is None
     assert [one["role"] for one in shown["libraries"]] == ["owner"]
     assert actions(world, capsys, ALICE) == ["account.lock"]
+
+
+def test_a_link_to_a_new_password_from_before_the_locking_works_no_more():
+    world = begun()
+    account = asyncio.run(world.directory.account(ALICE))
+    assert account is not None
+    ends_at = world.clock.now_ms() // 1000 + 3_600
+    stamp = account_stamp(account.id, account.email, account.epoch)
+    before = seal_capability(ResetCapability(ALICE, stamp, ends_at), LINK_KEYS)
+    assert run(world.open_ports, ["accounts", "lock", ALICE]) == Exit.OK
+    stamp = account_stamp(account.id, account.email, account.epoch + 1)
+    after = seal_capability(ResetCapability(ALICE, stamp, ends_at), LINK_KEYS)
+    assert [asyncio.run(used(world, token)) for token in (before, after)] == [410, 204]
+
+
+async def used(world: Operated, token: str) -> int:
+    """What a gateway answers to who sets a password by a link."""
+    credentials = MemoryCredentials(world.clock)
+    ports = gateway.Ports(world.tables, world.objects, world.queues, world.cache, credentials, world.clock)
+    app = gateway.make_gateway(ports, gateway.Keys(PERMIT_KEYS, TOKEN_KEYS, LINK_KEYS), public_url="")
+    async with TestClient(TestServer(app)) as client:
+        body = {"token": token, "password": "a wholly new password"}
+        return (await client.post("/v1/password-resets/use", json=body)).status
 
 
 def test_a_removal_needs_yes_and_an_heir_for_what_would_be_left_to_nobody(capsys: pytest.CaptureFixture[str]):

@@ -123,6 +123,9 @@ def test_the_command_checks_what_is_archived_and_says_which_are_missing(capsys):
     assert "row-missing" in capsys.readouterr().out
     assert run(world.open_ports, ["check", LIBRARY, "--mend"]) == Exit.OK
     capsys.readouterr()
+    assert run(world.open_ports, ["audit", "--library", LIBRARY, "--json"]) == Exit.OK
+    (told,) = json.loads(capsys.readouterr().out)["entries"]
+    assert (told["action"], told["device"], told["details"]) == ("library.mend", "operator", {"rows": 1})
     world.lose_tables()
     assert run(world.open_ports, ["check", "--json"]) == Exit.DIFFERS
     assert json.loads(capsys.readouterr().out)["libraries"][0]["counts"] == {Kinds.LIBRARY_MISSING: 1}

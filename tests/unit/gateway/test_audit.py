@@ -8,11 +8,13 @@ import msgspec
 
 from services.gateway.auditing import ACTIONS, UNAUDITED
 from services.gateway.table import ROUTES
+from syncline.domain.capabilities import FollowCapability, UnsubscribeCapability, seal_capability
 from syncline.memory.tables import MemoryTables
 from syncline.messages.records import AuditEntry
 from syncline.ports.tables import Key, Put, Table
 from syncline.store.audit import Audit, AuditedTables, acting, now_place, puts_of
-from tests.unit.gateway.world import PASSWORD, Person, running_world
+from tests.unit.gateway.mailroom import Mailroom
+from tests.unit.gateway.world import LINK_KEYS, PASSWORD, Person, World, running_world
 
 DAY_MS = 24 * 3_600_000
 
@@ -79,6 +81,48 @@ async def test_sign_ins_are_found_by_their_owner_the_failed_ones_too():
         assert (failed.action, failed.result, failed.account) == ("session.sign-in", "sign-in-failed", "")
         assert failed.details["device_name"] == "burglar"
         assert (signed_in.result, signed_in.device) == ("done", alice.device)
+
+
+async def in_log(world: World, subject: str) -> list[tuple[str, str]]:
+    """Actions and results in one subject's log, oldest first."""
+    audit = Audit(world.tables)
+    found = [one async for one in audit.read(subject, before=now_place(world.clock.now_ms()))]
+    return [(one.action, one.result) for one in reversed(found)]
+
+
+async def test_acts_by_mailed_links_are_told_to_whom_they_concern():
+    async with running_world() as world:
+        mail, alice, bob = Mailroom(world), await world.person("alice"), await world.person("bob")
+        library = await alice.library()
+        token = await mail.reset_token(bob.email)
+        page = {"password": "a wholly new password"}
+        assert (await world.ask("POST", f"/v1/reset?token={token}", data=page))[0] == 200
+        assert (await world.ask("POST", f"/v1/reset?token={token}", data=page))[0] == 410
+        body = {"email": "carol@example.org", "role": "viewer"}
+        assert (await alice.ask("POST", f"/v1/libraries/{library}/members", body))[0] in (200, 202)
+        token = await mail.token("carol@example.org")
+        form = {"name": "Carol", "password": PASSWORD}
+        assert (await world.ask("POST", f"/v1/invitation?token={token}", data=form))[0] == 200
+        ends_at = world.clock.now_ms() // 1000 + 3600
+        body = {"email": "eve@example.org", "node": library}
+        _, eve = await alice.ask("POST", f"/v1/libraries/{library}/followers", body)
+        token = seal_capability(FollowCapability(eve["id"], library, library, ends_at), LINK_KEYS)
+        assert (await world.ask("POST", f"/v1/confirm?token={token}"))[0] == 200
+        token = seal_capability(UnsubscribeCapability(eve["id"], library, ends_at), LINK_KEYS)
+        assert (await world.ask("POST", f"/v1/unsubscribe?token={token}"))[0] == 200
+        await alice.ask("POST", "/v1/me/address", {"email": "alicia@example.org", "password": PASSWORD})
+        assert (await world.ask("POST", f"/v1/address?token={await mail.token('alicia@example.org')}"))[0] == 200
+        assert ("password.reset", "done") in await in_log(world, f"account#{bob.account}")
+        assert ("invitation.accept", "done") in await in_log(world, "email#carol@example.org")
+        assert await in_log(world, "email#eve@example.org") == [
+            ("follower.confirm", "done"),
+            ("follower.leave", "done"),
+        ]
+        assert ("address.confirm", "done") in await in_log(world, f"account#{alice.account}")
+        of_library = [action for action, _ in await in_log(world, f"library#{library}")]
+        assert of_library[-4:] == ["invitation.accept", "follower.invite", "follower.confirm", "follower.leave"]
+        # A link that is not good any more says nothing of whom it was for.
+        assert await in_log(world, "stack") == [("password.reset", "refused")]
 
 
 async def test_pages_hold_everything_once_and_the_stream_the_same():

@@ -14,10 +14,13 @@ from services.gateway.passwords import Passwords
 from syncline.domain.errors import Temporary
 from syncline.domain.rights import Role
 from syncline.memory.tables import MemoryTables
-from syncline.ports.tables import Write
+from syncline.ports.tables import Table, Write
 from syncline.store.directory import Directory
+from syncline.store.directory_rows import device_key
 from syncline.store.follows import Follows
 from syncline.store.groups import Groups
+from syncline.store.suppressions import Suppressions
+from syncline.store.usage import Usage
 from tests.unit.gateway.mailroom import Mailroom, refused, sign_in
 from tests.unit.gateway.world import LINK_KEYS, PASSWORD, PERMIT_KEYS, TOKEN_KEYS, Person, World
 
@@ -52,6 +55,73 @@ async def test_a_removed_account_is_gone_and_its_work_stays(world: World) -> Non
     assert (await again.ask("GET", f"/v1/libraries/{library}"))[0] == 404
     mail = Mailroom(world)
     assert "was removed" in str((await mail.last("alice@example.org"))["Subject"])
+
+
+async def test_nothing_that_tells_who_it_was_stays_in_the_tables(world: World) -> None:
+    """But what must: the audit log, that mail to the address failed, and hashes that end by themselves."""
+    alice, bob = await world.person("alice"), await world.person("bob")
+    library = await alice.library("Shared")
+    await alice.share(library, bob, "owner")
+    await alice.put(library, "plan.txt", b"0")
+    await alice.put(library, "more.txt", b"1")
+    (group,) = [(await bob.ask("POST", "/v1/groups", {"name": "G"}))[1]["id"]]
+    await bob.ask("POST", f"/v1/groups/{group}/members", {"email": alice.email})
+    await alice.ask("PUT", f"/v1/libraries/{library}/follows/{library}")
+    await alice.ask("PUT", "/v1/me/mail", {"window": "daily", "hour": 7, "language": "de"})
+    await alice.ask("POST", "/v1/me/address", {"email": "alicia@example.org", "password": PASSWORD})
+    await alice.ask("POST", f"/v1/libraries/{library}/members", {"email": "carol@example.org", "role": "viewer"})
+    await Usage(world.tables).set_account_quota(alice.account, 1_000)
+    await Suppressions(world.tables, world.clock).add(alice.email, "bounce")
+    laptop, old = await world.sign_in(alice.email), await world.sign_in(alice.email)
+    assert (await alice.ask("DELETE", f"/v1/devices/{old.device}"))[0] == 204
+    await Mailroom(world).deliver()
+    assert (await go(alice))[0] == 204
+    assert rows_naming(world, "alice@example.org", "Alice", "alicia@example.org") == {
+        (Table.AUDIT, "account"),
+        (Table.AUDIT, "email"),
+        (Table.MAIL, "suppressed"),
+        # How many letters went to the address this hour.
+        (Table.MAIL, "letters"),
+    }
+    by_id = rows_naming(world, alice.account)
+    assert by_id - {(Table.AUDIT, of) for of in ("account", "email", "library", "group", "stack")} == {
+        # A mark of a removed account, so that nobody becomes a member by this id again.
+        (Table.DIRECTORY, "account"),
+        # Who wrote a version, and under which grant; who invited; who came and went, until followers were told.
+        (Table.JOURNAL, "journal"),
+        (Table.VIEWS, "node"),
+        (Table.VIEWS, "folder"),
+        (Table.VIEWS, "version"),
+        (Table.DIRECTORY, "grant"),
+        (Table.DIRECTORY, "invitation"),
+        (Table.DIRECTORY, "memberchanges"),
+        # What is due for archiving, until it is archived.
+        (Table.DIRECTORY, "archive"),
+        # A device signed out by itself: goes in 90 days.
+        (Table.DIRECTORY, "device"),
+    }
+    directory = Directory(world.tables)
+    assert [await directory.device(one.device) for one in (alice, laptop)] == [None, None]
+    signed_out = await world.tables.get(Table.DIRECTORY, device_key(old.device))
+    assert signed_out is not None
+    assert "expires_at" in signed_out
+    left = [sk for (of, pk), rows in partitions(world) if (of, pk) == (Table.DIRECTORY, f"account#{alice.account}")
+            for sk in rows]  # fmt: skip
+    assert left == ["account"]
+
+
+def partitions(world: World) -> list[tuple[tuple[Table, str], dict[str, Any]]]:
+    return [(key, partition.rows) for key, partition in world.tables._partitions.items()]
+
+
+def rows_naming(world: World, *words: str) -> set[tuple[Table, str]]:
+    """The tables and kinds of partition in which one of the words stands."""
+    return {
+        (table, pk.partition("#")[0])
+        for (table, pk), rows in partitions(world)
+        for sk, row in rows.items()
+        if any(word in f"{pk} {sk} {row}" for word in words)
+    }
 
 
 async def test_what_would_be_left_to_nobody_holds_it_up(world: World) -> None:

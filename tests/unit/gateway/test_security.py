@@ -115,7 +115,7 @@ async def test_a_revoked_device_is_out_at_the_next_request(world: World, cache_a
     assert await kind_for(world, alice.token) == (200, "")
     world.cache.away = cache_away
     # Revoked behind this instance's back, say by another one.
-    await Directory(world.tables).revoke_device(alice.device)
+    await Directory(world.tables).revoke_device(alice.device, at_ms=0)
     assert await kind_for(world, alice.token) == (401, "device-revoked")
 
 

@@ -70,14 +70,14 @@ async def test_a_refresh_token_is_rotated_once():
     assert found is not None
     assert (found.refresh_hash, found.previous_refresh_hash, found.revoked) == ("two", "one", False)
     assert found.rotated_at_ms == 9
-    await directory.revoke_device(device.id)
+    await directory.revoke_device(device.id, at_ms=0)
     with pytest.raises(ConditionFailed):
         await directory.rotate_refresh(device.id, "two", "three", previous_hash="two", at_ms=9)
     found = await directory.device(device.id)
     assert found is not None
     assert found.revoked
     with pytest.raises(NotFound):
-        await directory.revoke_device("x" * 20)
+        await directory.revoke_device("x" * 20, at_ms=0)
 
 
 async def test_a_library_has_its_owner_and_an_empty_journal():

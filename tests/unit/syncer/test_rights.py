@@ -98,7 +98,7 @@ async def test_a_device_that_is_signed_out_is_held_no_longer(scene: Scene, told:
     syncer = await scene.world.syncer()
     task, client = await asked(scene, syncer)
     assert not task.done()
-    await scene.world.directory.revoke_device(made_id(f"device {scene.bob}"))
+    await scene.world.directory.revoke_device(made_id(f"device {scene.bob}"), at_ms=0)
     if told:
         await touch(scene, scene.bob)
     else:
@@ -113,7 +113,7 @@ async def test_a_device_that_is_signed_out_is_held_no_longer(scene: Scene, told:
 async def test_a_signed_out_device_is_not_even_told_of_a_move(scene: Scene) -> None:
     syncer = await scene.world.syncer()
     task, client = await asked(scene, syncer)
-    await scene.world.directory.revoke_device(made_id(f"device {scene.bob}"))
+    await scene.world.directory.revoke_device(made_id(f"device {scene.bob}"), at_ms=0)
     await scene.photos.add(scene.alice, "a.jpg")
     await scene.world.published(scene.photos)
     await syncer.consumer.run_once()
