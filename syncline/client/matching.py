@@ -183,7 +183,8 @@ def _pair_files_that_took_names(matched: Matched, lost: Iterable[BaseNode], loca
     nodes = {n.node: n for n in lost}
     for node, entry in matched.entries.items():
         base = matched.base[node]
-        if base.kind is Kind.FILE and base.stat and base.stat.inode != entry.stat.inode:
+        changed = base.content is not None and not base.content.same_bytes(entry.content)
+        if changed and base.stat and base.stat.inode != entry.stat.inode:
             nodes[node] = base
     found = {
         entry.stat.inode: entry

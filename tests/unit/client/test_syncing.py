@@ -144,6 +144,27 @@ async def test_names_are_swapped(pair: Pair) -> None:
     assert pair.stack.files() == {"a": b"was b", "b": b"was a", "d/x": b"in c", "c/y": b"in d"}
 
 
+async def test_a_folder_is_renamed_in_one_change(pair: Pair) -> None:
+    """Whatever is in it. One file edited and one added meanwhile are two more, and their bytes are all that is sent."""
+    files = {f"d/{n % 7}/{n}": f"{n}" for n in range(300)}
+    for path, content in files.items():
+        pair.alice.write(path, content)
+    await pair.settle()
+    commits = len(pair.stack.commits)
+    (pair.alice.folder / "d").rename(pair.alice.folder / "e")
+    summary = await pair.alice.sync()
+    assert (summary.moved, summary.bytes_up, summary.uploaded + summary.copied) == (1, 0, 0)
+    assert [len(commit.changes) for commit in pair.stack.commits[commits:]] == [1]
+    (pair.alice.folder / "e").rename(pair.alice.folder / "f")
+    pair.alice.write("f/3/3", "edited")
+    pair.alice.write("f/3/new", "added")
+    summary = await pair.alice.sync()
+    assert (summary.moved, summary.uploaded, summary.bytes_up) == (1, 2, len("edited" + "added"))
+    followed = await pair.bob.sync()
+    assert (followed.moved, followed.downloaded, followed.removed_here) == (1, 2, 0)
+    await pair.settle()
+
+
 async def test_moves_that_would_make_a_ring(pair: Pair) -> None:
     pair.alice.write("a/x", "x")
     pair.alice.write("b/y", "y")
