@@ -73,6 +73,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "log": Entry("logs", "Show what was done to a file, when and why."),
         "verify": Entry("verifying", "Read every file of a linked folder and check it against the library."),
         "compare": Entry("looking", "Have the server compare a folder with its library by checksum."),
+        "doctor": Entry("doctor", "Check everything, and say what to do about what is not well."),
     },
 }
 
