@@ -26,6 +26,7 @@ from syncline.client.s3 import S3
 from syncline.client.scanner import Scanner, hashed
 from syncline.client.settings import SettingsFile
 from syncline.client.summary import Summary
+from syncline.client.throttle import Throttle
 from syncline.client.transfer import Transfers
 from syncline.client.trees import Skipped
 from syncline.client.verifying import Finding, differences
@@ -74,7 +75,8 @@ class Engine:
         self._scanners: dict[str, Scanner] = {}
         self._held: dict[str, Held] = {}
         self.index = Index(home.index_path)
-        self._tools = Tools(service, self.index, transfers or over_http(service, progress), progress)
+        self.throttle = throttle_of(home)
+        self._tools = Tools(service, self.index, transfers or over_http(service, progress, self.throttle), progress)
 
     def close(self) -> None:
         self.index.close()
@@ -87,11 +89,7 @@ class Engine:
 
     def link_at(self, path: Path) -> Link:
         """The link whose directory is ``path`` or above it. Raises ``Refused("not-linked")``."""
-        wanted = path.resolve()
-        for link in self.links():
-            if wanted == Path(link.path) or Path(link.path) in wanted.parents:
-                return link
-        raise Refused("not-linked", f"{path} is not linked to a library. Run: syncline link LIBRARY {path}", status=404)
+        return link_of(self.links(), path)
 
     async def link(self, library: str, path: Path) -> Link:
         """Link a library (id) to a directory, made if need be. Content on both sides is merged by the next pass.
@@ -199,8 +197,22 @@ class Engine:
         return self._scanners[link.id]
 
 
-def over_http(service: object, progress: Progress) -> Transfers:
+def over_http(service: object, progress: Progress, throttle: Throttle | None = None) -> Transfers:
     """Transfers that go straight to S3, over an API's connection pool."""
     if not isinstance(service, Api):
         raise TypeError("only an Api brings connections along; give the transfers otherwise")
-    return Transfers(lambda credentials: S3(credentials, service.http), progress)
+    return Transfers(lambda credentials: S3(credentials, service.http, throttle=throttle), progress)
+
+
+def link_of(links: Sequence[Link], path: Path) -> Link:
+    """The link whose directory is ``path`` or above it. Raises ``Refused("not-linked")``."""
+    wanted = path.resolve()
+    for link in links:
+        if wanted == Path(link.path) or Path(link.path) in wanted.parents:
+            return link
+    raise Refused("not-linked", f"{path} is not linked to a library. Run: syncline link LIBRARY {path}", status=404)
+
+
+def throttle_of(home: Home) -> Throttle:
+    """The limits that are set in a home."""
+    return Throttle(SettingsFile(home).load().limits)

@@ -21,8 +21,10 @@ from yarl import URL
 
 from syncline.client import s3_xml
 from syncline.client.http import TRIES_MAX, pause_s
+from syncline.client.progress import Way
 from syncline.client.s3_xml import Part
 from syncline.client.signing import EMPTY_HASH, encode_path, encode_query, signed_headers
+from syncline.client.throttle import PIECE_BYTES, Throttle
 from syncline.domain.errors import Broken, ConditionFailed, NotFound, Refused, SynclineError, Temporary
 from syncline.messages.api import S3Credential
 
@@ -80,8 +82,16 @@ def sha256_base64(body: bytes) -> str:
 class S3:
     """One bucket under one source of credentials. ``http`` may be shared among many."""
 
-    def __init__(self, credentials: Credentials, http: aiohttp.ClientSession, *, tries: int = TRIES_MAX) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        http: aiohttp.ClientSession,
+        *,
+        tries: int = TRIES_MAX,
+        throttle: Throttle | None = None,
+    ) -> None:
         self._credentials = credentials
+        self._throttle = throttle
         self._http = http
         self._tries = tries
         self._skew = timedelta()
@@ -132,6 +142,8 @@ class S3:
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     piece = chunk[: length - done]
                     done += len(piece)
+                    if self._throttle is not None:
+                        await self._throttle.spend(Way.DOWN, len(piece))
                     yield piece
                     if done == length:
                         break
@@ -302,15 +314,26 @@ class S3:
             now=datetime.now(UTC) + self._skew,
         )
         target = f"{str(base).rstrip('/')}{encode_path(path)}" + (f"?{encode_query(query)}" if query else "")
+        data: bytes | AsyncIterator[bytes] | None = body if body or method in ("PUT", "POST") else None
+        if body and self._throttle is not None and self._throttle.rate(Way.UP):
+            data = self._slowly(body, self._throttle)
+            signed = signed | {"Content-Length": str(len(body))}
         return await self._http.request(
             method,
             URL(target, encoded=True),
-            data=body if body or method in ("PUT", "POST") else None,
+            data=data,
             headers=signed,
             skip_auto_headers=("Content-Type", "Accept-Encoding"),
             timeout=TIMEOUT,
             allow_redirects=False,
         )
+
+    async def _slowly(self, body: bytes, throttle: Throttle) -> AsyncIterator[bytes]:
+        """A body in pieces, each when it may go."""
+        for start in range(0, len(body), PIECE_BYTES):
+            piece = body[start : start + PIECE_BYTES]
+            await throttle.spend(Way.UP, len(piece))
+            yield piece
 
     def _set_clock(self, date: str) -> None:
         try:

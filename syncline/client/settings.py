@@ -16,6 +16,7 @@ RESCAN_S = 300.0
 FOR_EVER = 0
 MINUTES_A_DAY = 24 * 60
 ALL_LINKS = "*"
+WINDOWS_MAX = 24
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -127,6 +127,7 @@ class Office:
         if settings != self._watching.settings:
             log.info("settings: %s", settings)
             self._watching.adopt(settings)
+            self._engine.throttle.adopt(settings.limits)
 
     # -- what passes tell
 

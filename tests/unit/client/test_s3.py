@@ -17,8 +17,11 @@ from aiohttp import web
 
 from syncline.client import s3_xml
 from syncline.client.credentials import GrantCredentials
+from syncline.client.progress import Way
 from syncline.client.s3 import RENEWALS_MAX, S3, sha256_base64
 from syncline.client.s3_xml import Part
+from syncline.client.settings import Limits
+from syncline.client.throttle import PIECE_BYTES, Throttle
 from syncline.domain.errors import Broken, ConditionFailed, NotFound, Refused, Temporary
 from syncline.messages.api import S3Credential, UploadAnswer, UploadRequest
 
@@ -351,3 +354,30 @@ async def test_a_grant_is_renewed_once_for_all_who_ask() -> None:
     assert len(asked) == 1
     assert all(credential is renewed[0] for credential in renewed)
     assert (asked[0].grant, asked[0].intents) == ("g" * 20, []), "nothing is counted again"
+
+
+class Slow(Throttle):
+    """Limits everything and waits for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Limits(up=1, down=1))
+        self.spent = {Way.UP: 0, Way.DOWN: 0}
+        self.largest = 0
+
+    async def spend(self, way: Way, size_bytes: int) -> None:
+        self.spent[way] += size_bytes
+        self.largest = max(self.largest, size_bytes) if way is Way.UP else self.largest
+
+
+async def test_limited_transfers_bring_the_same_bytes(bench: Bench) -> None:
+    body, throttle = os.urandom(3 * PIECE_BYTES + 1), Slow()
+    async with aiohttp.ClientSession() as http:
+        s3 = S3(bench.credentials, http, throttle=throttle)
+        bench.server.troubles.append("drop")  # the second try is held back as well
+        await s3.put(KEY, body, checksum=sha256_base64(body), metadata=META)
+        assert bench.server.objects[KEY][0] == body
+        assert bench.server.requests[0].headers["Content-Length"] == str(len(body))
+        assert (throttle.spent[Way.UP], throttle.largest) == (2 * len(body), PIECE_BYTES)
+        got = b"".join([piece async for piece in s3.get(KEY, "", offset=0, length=len(body), whole=True)])
+    assert got == body
+    assert throttle.spent[Way.DOWN] == len(body)

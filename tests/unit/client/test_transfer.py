@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from syncline.client.progress import NoProgress, Way
-from syncline.client.transfer import ContentChanged, Fetched, Source, Transfers
+from syncline.client.s3_xml import Part
+from syncline.client.transfer import LARGE_AT_ONCE, ContentChanged, Fetched, Source, Transfers
 from syncline.client.trees import Content
 from syncline.domain.checksums import checksum_of
 from syncline.domain.errors import Broken
@@ -173,3 +175,45 @@ async def test_a_download_that_fails_leaves_nothing_behind(tmp_path: Path) -> No
     bob.hook = lambda _: None
     await bob.sync()
     assert bob.files() == alice.files()
+
+
+class Stuck(FakeObjects):
+    """Parts get nowhere until ``go``."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack)
+        self.go = asyncio.Event()
+        self.uploads_begun = 0
+
+    async def create_multipart(self, key: str, *, metadata: Mapping[str, str]) -> str:
+        self.uploads_begun += 1
+        return await super().create_multipart(key, metadata=metadata)
+
+    async def put_part(self, key: str, upload: str, number: int, body: bytes, checksum: str) -> Part:
+        await self.go.wait()
+        return await super().put_part(key, upload, number, body, checksum)
+
+
+async def test_small_files_of_one_link_do_not_wait_for_large_ones_of_another() -> None:
+    stack = Stack()
+    objects = Stuck(stack)
+    one = Transfers(lambda _: objects, NoProgress())
+    other = one.telling(Counting())
+
+    async def send(transfers: Transfers, key: str, body: bytes) -> None:
+        async with transfers.lane(len(body)):
+            permitted = Permitted(node="n", version="v", key=key, permit="sealed")
+            await transfers.send(source(body), objects, permitted)
+
+    large = os.urandom(1000) * (9 * 1000)
+    waiting = [asyncio.create_task(send(one, f"large {number}", large)) for number in range(2 * LARGE_AT_ONCE)]
+    async with asyncio.timeout(60):
+        for number in range(5):
+            await send(other, f"small {number}", b"small")
+    assert not any(task.done() for task in waiting)
+    more = asyncio.create_task(send(other, "large of the other", large))
+    await asyncio.sleep(0)
+    assert objects.uploads_begun <= LARGE_AT_ONCE  # the bound holds over both
+    objects.go.set()
+    await asyncio.gather(*waiting, more)
+    assert len(stack.current) == 2 * LARGE_AT_ONCE + 6

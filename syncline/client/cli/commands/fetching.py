@@ -16,7 +16,7 @@ from syncline.client.cli.fetcher import Fetcher
 from syncline.client.cli.inbox import Inbox, Wanted
 from syncline.client.cli.output import name_text
 from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library, find_node, version_of
-from syncline.client.engine import over_http
+from syncline.client.engine import over_http, throttle_of
 from syncline.domain.errors import Refused
 from syncline.domain.nodes import Kind
 from syncline.messages.api import Library, NodeState
@@ -52,7 +52,7 @@ async def get(call: Call, path: RemotePath, local: str, recursive: bool, version
         node = await find_node(api, library, path)
         _check(path, node, local, recursive=recursive, version=version, json=call.json)
         with progress(call) as bars:
-            fetcher = Fetcher(api, library.id, over_http(api, bars), bars)
+            fetcher = Fetcher(api, library.id, over_http(api, bars, throttle_of(call.home)), bars)
             inbox = Inbox(api, fetcher, library, force=force)
             if node.kind is Kind.FOLDER:
                 return await inbox.fetch_folder(node, _folder_here(local, node, library))

@@ -13,7 +13,7 @@ from syncline.client.cli.gathering import gather
 from syncline.client.cli.outbox import Outbox
 from syncline.client.cli.remote import REMOTE_PATH, RemotePath, find_library
 from syncline.client.cli.sender import Sender
-from syncline.client.engine import over_http
+from syncline.client.engine import over_http, throttle_of
 from syncline.client.index import Index
 
 LOCAL = click.Path(exists=True, path_type=Path)
@@ -44,5 +44,5 @@ async def put(call: Call, sources: tuple[Path, ...], target: RemotePath, recursi
         library = await find_library(api, target.library)
         gathered = await gather(api, library, sources, target, recursive=recursive)
         with progress(call) as bars, closing(Index(call.home.index_path)) as index:
-            sender = Sender(api, library.id, index, over_http(api, bars), bars)
+            sender = Sender(api, library.id, index, over_http(api, bars, throttle_of(call.home)), bars)
             return await Outbox(call, api, sender, library, target.library).send(gathered)

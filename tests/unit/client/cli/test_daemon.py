@@ -184,3 +184,38 @@ def test_many_may_ask_at_once(alice: Keeper, folder: Path) -> None:
     assert len(said) == 8
     assert all("in sync" in one for one in said)
     assert "file" in alice.does("ls", "Shared:")
+
+
+def test_a_pause_is_remembered_and_ends(alice: Keeper, folder: Path) -> None:
+    alice.does("start")
+    alice.does("sync")
+    assert "paused" in alice.does("pause", str(folder), "--for", "2h")
+    until(lambda: alice.status()["state"] == "paused")
+    alice.does("stop")
+    alice.does("start")
+    (folder / "while paused").write_text("x")
+    until(lambda: alice.status()["state"] == "paused")
+    assert alice.does("ls", "Shared:") == ""
+    assert "in sync" in alice.does("sync")  # asked for by name, it is done this once
+    assert "while paused" in alice.does("ls", "Shared:")
+    assert alice.status()["state"] == "paused"
+    assert "goes on" in alice.does("resume", str(folder))
+    (folder / "afterwards").write_text("x")
+    until(lambda: "afterwards" in alice.does("ls", "Shared:"))
+
+
+def test_limits_are_shown_set_and_cleared(alice: Keeper) -> None:
+    assert "no limit" in alice.does("limit")
+    assert "1.0 MiB/s" in alice.does("limit", "--up", "1M", "--down", "0")
+    assert "08:00-18:00  200 KiB/s" in alice.does("limit", "--up", "200K", "--between", "08:00-18:00")
+    assert alice.asks("limit")["windows"] == [{"from_minute": 480, "to_minute": 1080, "up": 204800, "down": 0}]
+    assert "08:00" not in alice.does("limit", "--clear", "--between", "08:00-18:00")
+    assert "MiB" not in alice.does("limit", "--clear")
+    for wrong in (
+        ("--up", "fast"),
+        ("--up", "1"),
+        ("--up", "1M", "--between", "25:00-26:00"),
+        ("--between", "1:00-2:00"),
+    ):
+        assert alice.tries("limit", *wrong).code == 2, wrong
+    assert alice.tries("pause", "--for", "ever").code == 2
