@@ -71,6 +71,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "pause": Entry("pausing", "Leave folders alone for a while."),
         "resume": Entry("pausing", "Go on with folders that were paused."),
         "limit": Entry("pausing", "Show or set how fast bytes may go."),
+        "service": Entry("service", "Have the daemon started at every login."),
         "status": Entry("looking", "Show what is linked, and what is still to do."),
         "conflicts": Entry("conflicts", "List conflict copies, and settle them."),
         "log": Entry("logs", "Show what was done to a file, when and why."),

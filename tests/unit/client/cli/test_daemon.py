@@ -219,3 +219,12 @@ def test_limits_are_shown_set_and_cleared(alice: Keeper) -> None:
     ):
         assert alice.tries("limit", *wrong).code == 2, wrong
     assert alice.tries("pause", "--for", "ever").code == 2
+
+
+def test_the_service_s_file_is_printed(alice: Keeper) -> None:
+    printed = alice.does("service", "install", "--print")
+    assert str(alice.home) in printed
+    assert "--foreground" in printed
+    alice.environment["XDG_CONFIG_HOME"] = str(alice.home / "config")
+    assert alice.asks("service", "status")["installed"] is False
+    assert "not installed" in alice.does("service", "uninstall")
