@@ -29,7 +29,7 @@ from syncline.client.summary import Summary
 from syncline.client.throttle import Throttle
 from syncline.client.transfer import Transfers
 from syncline.client.trees import Skipped
-from syncline.client.verifying import Finding, differences
+from syncline.client.verifying import Finding, differences, is_as_read
 from syncline.client.watching import Watching
 from syncline.domain.errors import Refused
 from syncline.messages.api import Heads
@@ -170,9 +170,11 @@ class Engine:
         # What was agreed meanwhile, by a pass beside this, is no difference.
         base = await asyncio.to_thread(self.index.base, link)
         remote, unfit = holdable(await asyncio.to_thread(self.index.remote, link))
-        found = await asyncio.to_thread(differences, base, local, remote)
+        outward, unsafe = leading_out(remote, local)
+        found = await asyncio.to_thread(differences, base, local, remote, outward)
+        found = await asyncio.to_thread(lambda: [one for one in found if is_as_read(disk, local, one.path)])
         read = sum(entry.content is not None for entry in local.entries.values())
-        return Verified(remote.seq, read, tuple(found), (*local.skipped, *unfit))
+        return Verified(remote.seq, read, tuple(found), (*local.skipped, *unfit, *unsafe))
 
     async def watch(self, links: Sequence[Link], *, told: Told, stop: asyncio.Event) -> None:
         """Keep links in sync until ``stop`` is set (``Watching``). Raises ``Refused`` when the sign-in is no longer

@@ -1,4 +1,4 @@
-"""What verifying finds: a folder whose every file was read, against what was agreed and what the library has. Pure."""
+"""What verifying finds: a folder whose every file was read, against what was agreed and what the library has."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from enum import StrEnum
 
 import msgspec
 
+from syncline.client.disk import Changed, Disk
 from syncline.client.matching import base_paths, match
 from syncline.client.trees import Base, BaseNode, Local, LocalEntry, Remote, RemoteNode
+from syncline.domain.errors import Refused
+from syncline.domain.nodes import Kind
 from syncline.domain.paths import join_path
 
 
@@ -38,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def differences(base: Base, local: Local, remote: Remote, apart: Set[str] = frozenset()) -> list[Finding]:
-    """By path. ``apart``: nodes that are not to be on this disk. Files that could not be read are not judged."""
+    """By path; pure. ``apart``: nodes that are not to be on this disk. Files that could not be read are not judged."""
     matched = match(base, local, remote, apart)
     found = [Finding(entry.path, State.EXTRA) for entry in matched.fresh]
     paths = base_paths(base)
@@ -53,6 +56,18 @@ def differences(base: Base, local: Local, remote: Remote, apart: Set[str] = froz
     known = matched.base.keys() | matched.unsure | apart
     found += [Finding(path, State.MISSING, node) for node, path in _paths(remote) if node not in known]
     return sorted(found, key=lambda finding: finding.path)
+
+
+def is_as_read(disk: Disk, local: Local, path: str) -> bool:
+    """Whether a path still is as it was when it was read. What a pass or a person changed meanwhile is not judged."""
+    entry = local.entries.get(path)
+    try:
+        now = disk.stat(path)
+    except (Changed, Refused):
+        now = None
+    if entry is None or now is None:
+        return entry is None and now is None
+    return now == entry.stat or (entry.kind is Kind.FOLDER and now.inode == entry.stat.inode)
 
 
 def _state(agreed: BaseNode, entry: LocalEntry, remote: RemoteNode | None, parent: str | None) -> State | None:

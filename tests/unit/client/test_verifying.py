@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from syncline.client.disk import Disk
 from syncline.client.hashing import stat_of
-from syncline.client.verifying import State
+from syncline.client.scanner import hashed
+from syncline.client.verifying import State, differences, is_as_read
 from syncline.domain.errors import Refused
 from tests.unit.client.clients import Client
 from tests.unit.client.fakes import Stack
@@ -90,6 +92,24 @@ async def test_each_difference_is_told_for_what_it_is(pair: tuple[Client, Client
     await alice.sync()
     await bob.sync()
     assert await found(bob) == await found(alice) == {}
+
+
+async def test_what_changes_while_it_is_read_is_not_judged(pair: tuple[Client, Client]) -> None:
+    alice, _ = pair
+    for name in ("a", "b", "c"):
+        alice.write(name, "one")
+    await alice.sync()
+    engine, link = alice.engine, alice.engine.links()[0]
+    agreed = engine.index.base(link)
+    (alice.folder / "b").unlink()
+    alice.write("a", "two, since")
+    local = await hashed(Disk(alice.folder))
+    alice.write("b", "there again")
+    alice.write("a", "three, once more")
+    found = differences(agreed, local, engine.index.remote(link))
+    assert {one.path: one.state for one in found} == {"a": State.CHANGED, "b": State.MISSING}
+    assert [one for one in found if is_as_read(Disk(alice.folder), local, one.path)] == []
+    assert is_as_read(Disk(alice.folder), local, "c")
 
 
 async def test_what_is_no_file_is_left_alone_and_told(pair: tuple[Client, Client]) -> None:
