@@ -46,18 +46,24 @@ class TargetsOverHttp:
 
     async def _one(self, node: RemoteNode, s3: ObjectsOverHttp, found: dict[str, RemoteNode]) -> None:
         assert node.content is not None
-        data = bytearray(node.content.size_bytes)
-
-        def write(piece: bytes, offset: int) -> None:
-            data[offset : offset + len(piece)] = piece
-
         fetched = Fetched(node.content, node.key, node.s3_version, node.offset, node.length)
         try:
             async with self._places:
-                await self._transfers.receive(fetched, s3, write)
+                target = await read_target(self._transfers, s3, fetched)
         except NotFound:
             return
-        found[node.node] = msgspec.structs.replace(node, target=target_of(bytes(data)))
+        found[node.node] = msgspec.structs.replace(node, target=target)
+
+
+async def read_target(transfers: Transfers, s3: ObjectsOverHttp, fetched: Fetched) -> str:
+    """What a symbolic link in the library says, checked as all content is."""
+    data = bytearray(fetched.content.size_bytes)
+
+    def write(piece: bytes, offset: int) -> None:
+        data[offset : offset + len(piece)] = piece
+
+    await transfers.receive(fetched, s3, write)
+    return target_of(bytes(data))
 
 
 def leading_out(remote: Remote, local: Local) -> tuple[frozenset[str], list[Skipped]]:

@@ -8,8 +8,9 @@ for what this client had, as the library still has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import msgspec
 
@@ -28,6 +29,7 @@ from syncline.client.operations import (
     SendRemove,
 )
 from syncline.client.removals import plan_removals
+from syncline.client.saving import keep_names
 from syncline.client.trees import Base, BaseNode, BytesKey, Content, Local, LocalEntry, Remote, RemoteNode
 from syncline.domain.nodes import Kind
 
@@ -43,13 +45,16 @@ def plan(
     new_id: Callable[[], str],
     allow_removals: bool = False,
     apart: Set[str] = frozenset(),
+    vacated: Mapping[Slot, BaseNode] = MappingProxyType({}),
 ) -> Plan:
     """The operations that bring the trees together, ordered. ``new_id`` gives ids for new folders; ``apart`` are nodes
-    of the library that are not to be on this disk (apart.py).
+    of the library that are not to be on this disk (apart.py), ``vacated`` files that left a name lately (saving.py).
 
     Carried out, followed by a look at both sides and planned again, this ends with an empty plan.
     """
-    return _Planner(base, local, remote, match(base, local, remote, apart), new_id, allow_removals, apart).plan()
+    matched = match(base, local, remote, apart)
+    returned = keep_names(matched, local, remote, vacated)
+    return _Planner(base, local, remote, matched, new_id, allow_removals, apart, returned).plan()
 
 
 @dataclass
@@ -61,6 +66,7 @@ class _Planner:
     new_id: Callable[[], str]
     allow_removals: bool
     apart: Set[str]
+    returned: Mapping[str, BaseNode]
     ids: dict[str, str] = field(default_factory=dict)
     there: dict[Slot, RemoteNode] = field(default_factory=dict)
     known_bytes: dict[BytesKey, str] = field(default_factory=dict)
@@ -232,6 +238,8 @@ class _Planner:
             ):
                 self.fetches.append(Fetch(same_place, entry.stat, entry.content, entry.local_name))
                 self.adopted.add(same_place.node)
+            elif was := self.returned.get(entry.path):
+                self._send(entry, node=was.node, base_version=was.version)
             else:
                 self._send(entry)
 

@@ -16,11 +16,13 @@ from syncline.client.cli.output import name_text
 from syncline.client.credentials import ReadCredentials
 from syncline.client.disk import Changed, Disk, disk_errors
 from syncline.client.hashing import content_of
+from syncline.client.link_targets import read_target
 from syncline.client.progress import Progress, Way
 from syncline.client.tasks import to_the_end
 from syncline.client.transfer import Fetched, Transfers
 from syncline.client.trees import Content, Stat, content_of_version
 from syncline.domain.errors import Refused
+from syncline.domain.links import leads_out
 from syncline.messages.api import VersionState
 
 NAME_KEPT = 100
@@ -42,7 +44,7 @@ def found_here(target: Path) -> Here | None:
             found = target.lstat()
         except FileNotFoundError:
             return None
-        if not modes.S_ISREG(found.st_mode):
+        if not (modes.S_ISREG(found.st_mode) or modes.S_ISLNK(found.st_mode)):
             raise Refused("not-a-file", f"{shown} is no ordinary file; it stays as it is.", status=409)
         content = content_of(target)
     if content is None:
@@ -67,14 +69,18 @@ class Fetcher:
         self._progress.moved(Way.DOWN, version.size_bytes)
         self._progress.finished(Way.DOWN, target.name)
 
-    async def fetch(self, version: VersionState, target: Path, *, replaces: Here | None) -> None:
+    async def fetch(self, version: VersionState, target: Path, *, replaces: Here | None, inside: Path) -> None:
         """Put a version at ``target``, over ``replaces`` if it still is that file.
 
-        Raises ``Refused("content-changed")`` when something else is there by then, and as S3 does.
+        Raises ``Refused("content-changed")`` when something else is there by then, ``Refused("unsafe-link")`` for a
+        symbolic link that leads out of the folder ``inside``, and as S3 does.
         """
         async with self._transfers.lane(version.size_bytes):
+            temporary = target.with_name(f".{target.name[:NAME_KEPT]}.{secrets.token_hex(4)}.part")
+            if version.symlink:
+                await self._link(version, target, temporary, replaces, inside)
+                return
             with disk_errors(str(target)):
-                temporary = target.with_name(f".{target.name[:NAME_KEPT]}.{secrets.token_hex(4)}.part")
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
                 descriptor = os.open(temporary, flags, 0o600)
             try:
@@ -84,6 +90,25 @@ class Fetcher:
             finally:
                 os.close(descriptor)
                 temporary.unlink(missing_ok=True)
+        self._progress.finished(Way.DOWN, target.name)
+
+    async def _link(
+        self, version: VersionState, target: Path, temporary: Path, replaces: Here | None, inside: Path
+    ) -> None:
+        fetched = Fetched(content_of_version(version), version.key, version.s3_version, version.offset, version.length)
+        link = await read_target(self._transfers, self._s3, fetched)
+        if leads_out(target.relative_to(inside).as_posix(), link):
+            detail = f"{name_text(str(target))} is a symbolic link that leads out of what is fetched: {name_text(link)}"
+            raise Refused("unsafe-link", detail, status=409)
+        disk = Disk(target.parent)
+        expected = disk.expecting((replaces.stat,), replaces.content) if replaces else None
+        install = partial(
+            disk.install_link, temporary, link, target.name, mtime_ns=version.mtime_ns, is_expected=expected
+        )
+        try:
+            await to_the_end(install)
+        except Changed as changed:
+            raise Refused("content-changed", f"{changed}; it stays. Run it again.", status=409) from None
         self._progress.finished(Way.DOWN, target.name)
 
     async def _receive(

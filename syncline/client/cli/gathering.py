@@ -12,7 +12,9 @@ from syncline.client.api import Api
 from syncline.client.cli.output import name_text
 from syncline.client.cli.parcels import Gathered, Parcel
 from syncline.client.cli.remote import RemotePath, look_up
+from syncline.client.hashing import target_bytes
 from syncline.domain.errors import Refused
+from syncline.domain.links import leads_out, target_of
 from syncline.domain.nodes import Kind
 from syncline.domain.paths import clean_name, clean_path, join_path
 from syncline.messages.api import Library
@@ -45,14 +47,15 @@ async def gather(
 
 
 def _walk(top: Path, target: str, gathered: Gathered) -> None:
-    """Everything below a local folder. Links and things that are no files are left out; so is what has no good name."""
+    """Everything below a local folder, links as links. What is no file is left out; so are links that lead out of the
+    folder, and what has no good name."""
     folders = {os.fspath(top): target}
     gathered.folders.append(target)
     for here, subfolders, files in os.walk(top, onerror=lambda error: _unreadable(error, gathered)):
         folder = folders[here]
         for name, path in _inside(here, sorted(subfolders)):
             if path.is_symlink():
-                gathered.left.append((str(path), "a symbolic link"))
+                _add_link(gathered, top, path, folder)
             elif (clean := _clean(name, folder, path, gathered)) is not None:
                 folders[os.fspath(path)] = join_path(folder, clean)
                 gathered.folders.append(join_path(folder, clean))
@@ -60,7 +63,7 @@ def _walk(top: Path, target: str, gathered: Gathered) -> None:
         for name, path in _inside(here, sorted(files)):
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
-                gathered.left.append((str(path), "a symbolic link"))
+                _add_link(gathered, top, path, folder)
             elif not stat.S_ISREG(mode):
                 gathered.left.append((str(path), "neither a file nor a folder"))
             elif (clean := _clean(name, folder, path, gathered)) is not None:
@@ -84,7 +87,15 @@ def _clean(name: str, folder: str, path: Path, gathered: Gathered) -> str | None
 
 
 def _add(gathered: Gathered, source: Path, folder: str, name: str) -> None:
-    gathered.parcels.append(Parcel(source, folder, name, source.stat().st_size))
+    gathered.parcels.append(Parcel(source, folder, name, source.lstat().st_size))
+
+
+def _add_link(gathered: Gathered, top: Path, path: Path, folder: str) -> None:
+    target = target_of(target_bytes(path))
+    if leads_out(path.relative_to(top).as_posix(), target):
+        gathered.left.append((str(path), f"a symbolic link that leads out of the folder: {target}"))
+    elif (clean := _clean(path.name, folder, path, gathered)) is not None:
+        _add(gathered, path, folder, clean)
 
 
 def _add_named(gathered: Gathered, source: Path, folder: str, name: str) -> None:

@@ -27,11 +27,12 @@ FILES_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Wanted:
-    """One version of a file, and where it shall be on this disk."""
+    """One version of a file, and where it shall be on this disk; a link may not lead out of ``inside``."""
 
     node: NodeState
     version: VersionState
     target: Path
+    inside: Path
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Inbox:
                         listing.folders.append(path)
                         level.append((child, path))
                     elif child.version is not None:
-                        listing.files.append(Wanted(child, child.version, path))
+                        listing.files.append(Wanted(child, child.version, path, target))
         return listing
 
     async def _fetch_all(self, files: Sequence[Wanted]) -> list[Came]:
@@ -145,7 +146,7 @@ class Inbox:
                 f"{name_text(str(wanted.target))} holds something that is no version of {name_text(wanted.node.name)}"
             )
             raise Refused("would-be-lost", f"{detail}; it stays. Put it first, or --force replaces it.", status=409)
-        await self._fetcher.fetch(wanted.version, wanted.target, replaces=here)
+        await self._fetcher.fetch(wanted.version, wanted.target, replaces=here, inside=wanted.inside)
         return True
 
     async def _has_version(self, node: NodeState, here: Here) -> bool:

@@ -9,6 +9,7 @@ from syncline.client.disk import OWN_FOLDER, Disk
 from syncline.client.engine import Engine
 from syncline.client.home import Home
 from syncline.client.progress import NoProgress
+from syncline.client.scanner import Scanner
 from syncline.client.summary import Summary
 from syncline.client.transfer import Transfers
 from tests.unit.client.fakes import FakeObjects, FakeService, Hook, Stack, quiet
@@ -40,6 +41,12 @@ class Client:
         if not self.engine.links():
             await self.engine.link(self.stack.library, self.folder)
         return await self.engine.sync_once(self.engine.links()[0], allow_removals=allow_removals)
+
+    @property
+    def scanner(self) -> Scanner:
+        """What the engine looks at the folder with."""
+        (scanner,) = self.engine._scanners.values()
+        return scanner
 
     # -- the person at this device
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import click
+import msgspec
 
 from syncline.client.cli.bars import progress
 from syncline.client.cli.calling import Answer, Call, command
@@ -56,7 +57,8 @@ async def get(call: Call, path: RemotePath, local: str, recursive: bool, version
             inbox = Inbox(api, fetcher, library, force=force)
             if node.kind is Kind.FOLDER:
                 return await inbox.fetch_folder(node, _folder_here(local, node, library))
-            wanted = Wanted(node, await version_of(api, library, node, version), _file_here(local, node))
+            target = _file_here(local, node)
+            wanted = Wanted(node, await version_of(api, library, node, version), target, target.parent)
             if local != STDOUT:
                 return await inbox.fetch_file(wanted)
             await _to_stdout(fetcher, wanted)
@@ -87,10 +89,11 @@ def _folder_here(local: str, node: NodeState, library: Library) -> Path:
 
 
 async def _to_stdout(fetcher: Fetcher, wanted: Wanted) -> None:
-    """A file is written out only once it has come whole, and is what its checksum says."""
+    """A file is written out only once it has come whole, and is what its checksum says; of a link, its target."""
     with tempfile.TemporaryDirectory(prefix="syncline-") as folder:
         target = Path(folder, "content")
-        await fetcher.fetch(wanted.version, target, replaces=None)
+        content = msgspec.structs.replace(wanted.version, symlink=False)
+        await fetcher.fetch(content, target, replaces=None, inside=target.parent)
         await asyncio.to_thread(_copy_to_stdout, target)
 
 

@@ -112,10 +112,10 @@ def test_a_conflict_is_told(alice: Person, bob: Person, mine: Path, his: Path) -
 
 
 def test_what_is_left_alone_is_told(alice: Person, mine: Path) -> None:
-    (mine / "link").symlink_to("elsewhere")
+    (mine / "link").symlink_to("/elsewhere")
     said = alice.does("sync")
-    assert "left alone: link (symbolic links are not synchronised)" in said
-    assert alice.asks("status")["folders"][0]["skipped"][0]["reason"] == "symbolic-link"
+    assert "left alone: link (this symbolic link leads out of the folder: /elsewhere)" in said
+    assert alice.asks("status")["folders"][0]["skipped"][0]["reason"] == "unsafe-link"
     assert "left alone: link" in alice.does("status")
     assert "left alone: link" in alice.does("compare", str(mine))
 

@@ -210,17 +210,35 @@ def test_folders_need_r(alice: Person, here: Path) -> None:
 
 def test_what_is_no_file_is_left_out_and_named(alice: Person, here: Path) -> None:
     write(here / "a/x", "x")
-    (here / "a/link").symlink_to("x")
+    (here / "a/link").symlink_to("../x")
     os.mkfifo(here / "a/pipe")
     said = alice.tries("put", "-r", "a", "Shared:a")
     assert said.code == 5
-    assert "a/link was left out: a symbolic link" in said.err
+    assert "a/link was left out: a symbolic link that leads out of the folder: ../x" in said.err
     assert "a/pipe was left out: neither a file nor a folder" in said.err
     assert names(alice, "Shared:a") == ["x"]
     document = alice.tries("put", "-r", "a", "Shared:a", "--json")
     assert (document.code, document.err) == (5, "")
     assert [one["path"] for one in document.json["left_out"]] == ["a/link", "a/pipe"]
     alice.is_refused("not-a-file", "put", "a/pipe", "Shared:")
+
+
+def test_links_in_a_folder_are_sent_and_fetched_as_links(alice: Person, here: Path) -> None:
+    write(here / "a/d/x", "x")
+    (here / "a/d/link").symlink_to("../way")
+    (here / "a/way").symlink_to("d")
+    alice.does("put", "-r", "a", "Shared:a")
+    assert sorted(names(alice, "Shared:a")) == ["d", "way"]
+    alice.does("get", "-r", "Shared:a", "there")
+    assert [os.readlink(here / "there" / path) for path in ("d/link", "way")] == ["../way", "d"]
+    alice.does("get", "-r", "Shared:a", "there")
+    assert alice.does("get", "Shared:a/way", "-") == "d"
+    # By itself it would lead out of the folder it is fetched to.
+    alice.is_refused("unsafe-link", "get", "Shared:a/d/link", "single")
+    assert not os.path.lexists(here / "single")
+    (here / "there/way").unlink()
+    write(here / "there/way", "d")
+    alice.is_refused("would-be-lost", "get", "Shared:a/way", "there/way")
 
 
 def test_a_link_that_is_named_means_its_file(alice: Person, here: Path) -> None:
