@@ -128,9 +128,9 @@ class Pass:
             new_id=new_id,
             allow_removals=self._allow_removals,
             apart=outward,
-            vacated=self._scanner.vacated.lately(),
+            lately=self._scanner.names.lately(base),
         )
-        self._scanner.vacated.note(base, planned)
+        self._scanner.names.note(base, planned)
         if not planned.empty:
             await self._apply(agreed, planned)
         return planned

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import msgspec
 
@@ -29,7 +28,7 @@ from syncline.client.operations import (
     SendRemove,
 )
 from syncline.client.removals import plan_removals
-from syncline.client.saving import keep_names
+from syncline.client.saving import Lately, keep_names
 from syncline.client.trees import Base, BaseNode, BytesKey, Content, Local, LocalEntry, Remote, RemoteNode
 from syncline.domain.nodes import Kind
 
@@ -45,15 +44,15 @@ def plan(
     new_id: Callable[[], str],
     allow_removals: bool = False,
     apart: Set[str] = frozenset(),
-    vacated: Mapping[Slot, BaseNode] = MappingProxyType({}),
+    lately: Lately = Lately(),  # noqa: B008 - a value
 ) -> Plan:
     """The operations that bring the trees together, ordered. ``new_id`` gives ids for new folders; ``apart`` are nodes
-    of the library that are not to be on this disk (apart.py), ``vacated`` files that left a name lately (saving.py).
+    of the library that are not to be on this disk (apart.py), ``lately`` what names were left and made (saving.py).
 
     Carried out, followed by a look at both sides and planned again, this ends with an empty plan.
     """
     matched = match(base, local, remote, apart)
-    returned = keep_names(matched, local, remote, vacated)
+    returned = keep_names(matched, local, remote, lately)
     return _Planner(base, local, remote, matched, new_id, allow_removals, apart, returned).plan()
 
 

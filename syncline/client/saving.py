@@ -7,7 +7,7 @@ is remembered for a moment: a file that was just written and takes such a name i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -19,14 +19,25 @@ from syncline.domain.nodes import Kind
 
 SAVING_S = 30.0
 """How long a save may take, and how much older than its name a file just written may be."""
-VACATED_MAX = 10_000
+NAMES_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class Lately:
+    """What became of files of one link in the last moment: ``left``, the names they were moved or removed from, and
+    ``made``, those that were new."""
+
+    left: Mapping[Slot, BaseNode] = field(default_factory=dict)
+    made: Set[str] = frozenset()
 
 
 @dataclass
-class Vacated:
-    """The names that files of one link have left lately, by this client's doing."""
+class Names:
+    """Remembers what this client told the library of the names of one link's files."""
 
     left: dict[Slot, tuple[float, BaseNode]] = field(default_factory=dict)
+    sent: dict[Slot, float] = field(default_factory=dict)
+    made: dict[str, float] = field(default_factory=dict)
 
     def note(self, base: Base, planned: Plan) -> None:
         """Remember what the plan tells the library of. A file that takes its own name again has vacated none."""
@@ -35,34 +46,46 @@ class Vacated:
                 del self.left[op.base.parent, op.base.name]
             elif isinstance(op, SendMove | SendRemove):
                 was = base.nodes.get(op.base.node if isinstance(op, SendMove) else op.node)
-                if was is not None and was.kind is Kind.FILE and len(self.left) < VACATED_MAX:
+                if was is not None and was.kind is Kind.FILE and len(self.left) < NAMES_MAX:
                     self.left[was.parent, was.name] = (monotonic(), was)
+        for sent in planned.files:
+            if not sent.node and len(self.sent) < NAMES_MAX:
+                self.sent[sent.parent, sent.name] = monotonic()
 
     def _left_by(self, node: BaseNode) -> BaseNode | None:
         """The node itself, if it has left the name that it has now."""
         _, was = self.left.get((node.parent, node.name), (0.0, None))
         return was if was is not None and was.node == node.node else None
 
-    def lately(self) -> dict[Slot, BaseNode]:
-        now = monotonic()
-        self.left = {slot: (at, was) for slot, (at, was) in self.left.items() if now - at < SAVING_S}
-        return {slot: was for slot, (_, was) in self.left.items()}
+    def lately(self, base: Base) -> Lately:
+        """``base``: what is agreed on by now, new files among it."""
+        since = monotonic() - SAVING_S
+        self.left = {slot: (at, was) for slot, (at, was) in self.left.items() if at > since}
+        for node in base.nodes.values() if self.sent else ():
+            if at := self.sent.pop((node.parent, node.name), 0.0):
+                self.made[node.node] = at
+        self.sent = {slot: at for slot, at in self.sent.items() if at > since}
+        self.made = {node: at for node, at in self.made.items() if at > since}
+        return Lately({slot: was for slot, (_, was) in self.left.items()}, self.made.keys())
 
 
-def keep_names(matched: Matched, local: Local, remote: Remote, vacated: Mapping[Slot, BaseNode]) -> dict[str, BaseNode]:
+def keep_names(matched: Matched, local: Local, remote: Remote, lately: Lately) -> dict[str, BaseNode]:
     """Give files just written the nodes that had their names a moment ago. Pure but for ``matched``.
 
     Answers, by path, what files are new versions of that the library was told were removed.
     """
     returned: dict[str, BaseNode] = {}
-    if not vacated:
+    left = {**_left_to_new_files(matched, remote, lately.made), **lately.left}
+    if not left:
         return returned
     for path, entry in sorted(local.entries.items()):
         folder = matched.nodes.get(entry.parent) if entry.parent else remote.root
-        was = vacated.get((folder, entry.name)) if folder else None
+        was = left.get((folder, entry.name)) if folder else None
         holder = matched.nodes.get(path, "")
         if was is None or holder == was.node or entry.kind is not Kind.FILE or not _just_written(entry):
             continue
+        if holder and (holder not in lately.made or was.node in lately.made):
+            continue  # files that change names, rather than a new one that takes the name of an old one
         if was.node in matched.gone:
             _take_name(matched, was.node, entry)
         elif holder and matched.base[holder].parent == folder and matched.base[holder].name == entry.name:
@@ -74,6 +97,19 @@ def keep_names(matched: Matched, local: Local, remote: Remote, vacated: Mapping[
             _part(matched, entry)
             returned[path] = was
     return returned
+
+
+def _left_to_new_files(matched: Matched, remote: Remote, made: Set[str]) -> dict[Slot, BaseNode]:
+    """Files that gave their names, since the last pass, to others that were new then."""
+    taken: set[Slot] = set()
+    for node in made & matched.entries.keys():
+        entry, base = matched.entries[node], matched.base[node]
+        folder = matched.nodes.get(entry.parent) if entry.parent else remote.root
+        if folder and (folder, entry.name) != (base.parent, base.name):
+            taken.add((folder, entry.name))
+    if not taken:
+        return {}
+    return {(b.parent, b.name): b for b in matched.base.values() if b.kind is Kind.FILE and (b.parent, b.name) in taken}
 
 
 def _take_name(matched: Matched, node: str, entry: LocalEntry) -> None:

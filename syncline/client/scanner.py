@@ -22,7 +22,7 @@ from syncline.client.hashing import (
 )
 from syncline.client.matching import ASIDE_PREFIX
 from syncline.client.progress import NoProgress, Progress, Way
-from syncline.client.saving import Vacated
+from syncline.client.saving import Names
 from syncline.client.trees import Content, Local, LocalEntry, Skipped, Stat
 from syncline.domain.errors import Refused, Temporary
 from syncline.domain.links import leads_out, target_of
@@ -47,7 +47,7 @@ class Scanner:
     progress: Progress = field(default_factory=NoProgress)
     remembered: dict[str, tuple[Stat, Content]] = field(default_factory=dict)
     at_rest_s: float = AT_REST_S
-    vacated: Vacated = field(default_factory=Vacated)
+    names: Names = field(default_factory=Names)
 
     async def scan(self, known: Mapping[str, tuple[Stat, Content]]) -> Local:
         """The local tree. ``known``: by path, the content a file had with a certain stat (the base's).
