@@ -5,7 +5,6 @@ A check never fails: what keeps it from looking is what it found.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -16,6 +15,7 @@ from contextlib import closing
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -23,9 +23,11 @@ import msgspec
 from syncline.client import local_trash
 from syncline.client.api import Api
 from syncline.client.credentials import ReadCredentials
+from syncline.client.daemon.asking import Lost, NoDaemon, ask
+from syncline.client.daemon.life import is_running
 from syncline.client.disk import Disk
 from syncline.client.filelog import READ_MAX, What
-from syncline.client.holding import Held
+from syncline.client.holding import Held, check_free
 from syncline.client.home import Home, SessionFile
 from syncline.client.index import SCHEMA_VERSION, Index, Link
 from syncline.client.s3 import S3
@@ -80,7 +82,7 @@ def check_index(path: Path) -> Finding:
     """The index is whole, and of a version that this client knows."""
     anew = "Move it away and link the folders again; no file is lost, all are compared anew."
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)) as db:
             said = [row[0] for row in db.execute("PRAGMA integrity_check(3)")]
             version = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.Error as error:
@@ -101,6 +103,21 @@ def check_session(sessions: SessionFile) -> Finding:
     if session is None:
         return Finding("sign-in", Level.PROBLEM, "this client", "nobody is signed in", "syncline login EMAIL")
     return Finding("sign-in", Level.OK, session.email, f"is signed in at {session.server} as {session.device_name}")
+
+
+def check_daemon(home: Home) -> Finding:
+    """If a daemon runs for this home, it answers."""
+    if not is_running(home):
+        return Finding("daemon", Level.OK, str(home.path), "does not run", "To start it: syncline start")
+    anew = "syncline stop && syncline start"
+    try:
+        last = ask(str(home.path), {"ask": "status"})
+    except (NoDaemon, Lost) as error:
+        detail = f"runs, but does not answer on its socket {error}".strip()
+        return Finding("daemon", Level.PROBLEM, str(home.path), detail, anew)
+    if "problem" in last:
+        return Finding("daemon", Level.PROBLEM, str(home.path), str(last["problem"]["detail"]), anew)
+    return Finding("daemon", Level.OK, str(home.path), "runs, and answers")
 
 
 # -- the service
@@ -234,17 +251,19 @@ def check_file_system(link: Link) -> Iterator[Finding]:
 
 
 def check_alone(home: Home, link: Link) -> Finding:
-    """At most one client keeps the folder in sync."""
-    if _locked(home.path / f"link-{link.id}.lock"):
-        return Finding("keeper", Level.OK, link.path, "is being synchronised right now")
+    """Only this client keeps the folder in sync, if it does."""
+    disk = Disk(Path(link.path))
     try:
-        with Held(Disk(Path(link.path))):
-            pass
+        check_free(disk, home.path)
     except Refused as refused:
-        advice = "Let only one of them do it: syncline unlink, with the other's SYNCLINE_HOME."
+        advice = "Let only one of them do it; the other unlinks the folder."
         return Finding("keeper", Level.PROBLEM, link.path, refused.detail, advice)
-    detail = "nothing keeps it in sync now"
-    return Finding("keeper", Level.OK, link.path, detail, "To keep it in sync: syncline watch")
+    try:
+        with Held(disk):
+            pass
+    except Refused:
+        return Finding("keeper", Level.OK, link.path, "is kept in sync")
+    return Finding("keeper", Level.OK, link.path, "nothing keeps it in sync now", "To keep it in sync: syncline start")
 
 
 def check_pending(index: Index, link: Link) -> Finding:
@@ -280,17 +299,3 @@ def _probe(disk: Disk, name: str) -> Path:
     probe = disk.own / name
     os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     return probe
-
-
-def _locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -1,6 +1,7 @@
 """Each check of the doctor, with what it looks for brought about."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
@@ -15,10 +16,11 @@ from aiohttp.test_utils import TestServer
 
 from syncline.client import doctor
 from syncline.client.api import Api
+from syncline.client.daemon.life import LOCK
 from syncline.client.disk import Disk
 from syncline.client.doctor import Finding, Level
 from syncline.client.filelog import Entry, What
-from syncline.client.holding import Held
+from syncline.client.holding import Held, note_home
 from syncline.client.home import Home, SavedSession, SessionFile
 from syncline.client.index import SCHEMA_VERSION, Index, Link, Pending
 from syncline.domain.rights import Role
@@ -124,6 +126,12 @@ def test_nobody_signed_in_or_a_damaged_session(home: Home) -> None:
     assert levels(doctor.check_session(SessionFile(home))) == [Level.PROBLEM]
 
 
+def test_a_daemon_that_does_not_answer(home: Home) -> None:
+    assert doctor.check_daemon(home).detail == "does not run"
+    with home.locked(LOCK):
+        assert levels(doctor.check_daemon(home)) == [Level.PROBLEM]
+
+
 # -- the service
 
 
@@ -224,12 +232,18 @@ def test_a_file_system_with_its_ways(link: Link) -> None:
     assert levels(*doctor.check_file_system(link)) == [Level.WARNING]
 
 
-def test_another_client_on_the_folder(home: Home, link: Link) -> None:
+def test_another_client_on_the_folder(home: Home, link: Link, index: Index) -> None:
     assert levels(doctor.check_alone(home, link)) == [Level.OK]
-    with Held(Disk(Path(link.path))):
-        assert levels(doctor.check_alone(home, link)) == [Level.PROBLEM]
-        with home.locked(f"link-{link.id}"):
-            assert levels(doctor.check_alone(home, link)) == [Level.OK]
+    disk = Disk(Path(link.path))
+    with Held(disk):
+        assert doctor.check_alone(home, link).detail == "is kept in sync"
+    index.close()
+    other = Home(home.path.with_name("other"))
+    shutil.copy(home.index_path, other.index_path)
+    note_home(disk, other.path)
+    found = doctor.check_alone(home, link)
+    assert levels(found) == [Level.PROBLEM]
+    assert f"SYNCLINE_HOME={other.path}" in found.detail
 
 
 def test_commands_that_wait_for_their_outcome(index: Index, link: Link) -> None:

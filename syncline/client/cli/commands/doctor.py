@@ -23,8 +23,8 @@ MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBL
 async def doctor(call: Call) -> Answer:
     """Check everything, and say what to do about what is not well.
 
-    Checks this client's own folder and index, the sign-in, whether the server and S3 answer and the clocks agree; and
-    of each linked folder whether it is the one that was linked, may be written to, has room, can be watched, tells
+    Checks this client's own folder, index and daemon, the sign-in, whether server and S3 answer and the clocks agree;
+    and of each linked folder whether it is the one that was linked, may be written to, has room, can be watched, tells
     upper from lower case, is kept by one client only, what is waiting, what was left alone, and how large its trash is.
 
     Changes nothing. Exit code 0: all is well, or there are only warnings (!). 1: something does not work (✗).
@@ -40,6 +40,7 @@ async def doctor(call: Call) -> Answer:
 async def _findings(call: Call) -> AsyncIterator[Finding]:
     for finding in checks.check_home(call.home.path):
         yield finding
+    yield await asyncio.to_thread(checks.check_daemon, call.home)
     signed_in = checks.check_session(call.sessions)
     yield signed_in
     session = call.sessions.load() if signed_in.level is Level.OK else None

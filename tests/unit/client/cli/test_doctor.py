@@ -30,4 +30,6 @@ def test_before_anything_was_done(alice: Person, tmp_path: Path) -> None:
     alice.environment["SYNCLINE_HOME"] = str(tmp_path / "fresh")
     told = alice.tries("doctor", "--json")
     assert told.code == 1
-    assert [(one["check"], one["level"]) for one in told.json["findings"]] == [("home", "ok"), ("sign-in", "problem")]
+    assert [(one["check"], one["level"]) for one in told.json["findings"]] == [
+        ("home", "ok"), ("daemon", "ok"), ("sign-in", "problem"),
+    ]  # fmt: skip
