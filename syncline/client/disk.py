@@ -32,6 +32,8 @@ SPARE_NAMES_MAX = 1_000
 _DISK_FULL = {"ENOSPC", "EDQUOT", "EFBIG"}
 _DENIED = {"EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV"}
 _UNFIT = {"ENAMETOOLONG", "EINVAL", "EILSEQ"}
+DISK_REFUSALS = ("disk-full", "disk-denied", "name-unfit")
+"""What this disk refuses for one file, and not for the others."""
 _ELSE_THERE = {"ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY", "ELOOP"}
 
 _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC

@@ -11,7 +11,7 @@ from syncline.client import filelog
 from syncline.client.agreed import Agreed
 from syncline.client.commands import Commands
 from syncline.client.credentials import GrantCredentials, Permissions
-from syncline.client.disk import Changed, Disk
+from syncline.client.disk import DISK_REFUSALS, Changed, Disk
 from syncline.client.index import Index, PendingUpload
 from syncline.client.operations import SendFile
 from syncline.client.progress import Progress, Way
@@ -136,6 +136,11 @@ class Uploads:
             except ConditionFailed as error:
                 self._summary.refused.append((file.path, "key-taken", str(error)))
                 return
+            except Refused as refused:
+                if refused.kind not in DISK_REFUSALS:
+                    raise
+                self._summary.refused.append((file.path, refused.kind, refused.detail))
+                return
         sent.append((file, permitted))
         self._progress.finished(Way.UP, file.path)
 
@@ -167,6 +172,11 @@ class Uploads:
             except (ContentChanged, Changed):
                 self._summary.later.append(file.path)
                 self._index.drop_upload(self._library, ident)
+                return
+            except Refused as refused:
+                if refused.kind not in DISK_REFUSALS:
+                    raise
+                self._summary.refused.append((file.path, refused.kind, refused.detail))
                 return
             self._progress.finished(Way.UP, file.path)
         await self._commit([(file, permitted)], counter)
