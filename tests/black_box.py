@@ -294,8 +294,8 @@ class Game:
             if found != folders[0]:
                 raise Unexplained(self._told(f"{device.name} has {found}, {self.devices[0].name} {folders[0]}"))
         for path in PATHS:
-            for device in range(len(self.devices)):
-                self._see(device, path)
+            for at in range(len(self.devices)):
+                self._see(at, path)
             copies = _copies_of(path, folders[0])
             if not any(sorted(state.copies) == copies for state in self.states[path]):
                 raise Unexplained(self._told(f"the conflict copies of {path} hold {copies}", path))
