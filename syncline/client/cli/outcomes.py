@@ -20,7 +20,8 @@ def told(library: Library, answer: CommitAnswer, done: Sequence[str], paths: Seq
     Exit 1 when nothing did, 5 when something did.
     """
     if answer.refused:
-        complaints = [answer.results[0].detail if answer.results and answer.results[0].detail else answer.refused]
+        # Of a command that took effect as a whole or not at all, the reason is with the request that could not.
+        complaints = [next((result.detail for result in answer.results if result.detail), answer.refused)]
         return Answer(_document(library, answer, paths), exit=Exit.REFUSED, complaints=complaints)
     pairs = list(zip(paths, answer.results, strict=True))
     complaints = [complaint(path, result) for path, result in pairs if result.status not in GOOD]

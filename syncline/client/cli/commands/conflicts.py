@@ -57,7 +57,7 @@ def conflicts() -> None:
 conflicts.params += common_options()
 
 
-@command("list", examples=["syncline conflicts", "syncline conflicts ~/Shared/docs", "syncline conflicts --json"])
+@command("list", examples=["syncline conflicts list", "syncline conflicts list ~/Shared/docs"])
 @click.argument("folders", metavar="[DIR]...", type=FOLDER, nargs=-1)
 async def list_(call: Call, folders: tuple[Path, ...]) -> Answer:
     """List conflict copies, each with the file it lost to.
