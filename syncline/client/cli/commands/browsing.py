@@ -35,7 +35,9 @@ async def ls(call: Call, path: RemotePath | None, details: bool) -> Answer:
 def _name(node: NodeState) -> str:
     if node.kind is Kind.FOLDER:
         return click.style(name_text(node.name), fg="blue", bold=True) + "/"
-    return name_text(node.name) + ("*" if node.version and node.version.executable else "")
+    if node.version is None:
+        return name_text(node.name)
+    return name_text(node.name) + ("@" if node.version.symlink else "*" if node.version.executable else "")
 
 
 def _row(node: NodeState) -> tuple[str, str, str, str]:

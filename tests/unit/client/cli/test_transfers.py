@@ -229,6 +229,7 @@ def test_links_in_a_folder_are_sent_and_fetched_as_links(alice: Person, here: Pa
     (here / "a/way").symlink_to("d")
     alice.does("put", "-r", "a", "Shared:a")
     assert sorted(names(alice, "Shared:a")) == ["d", "way"]
+    assert "way@" in alice.does("ls", "Shared:a")
     alice.does("get", "-r", "Shared:a", "there")
     assert [os.readlink(here / "there" / path) for path in ("d/link", "way")] == ["../way", "d"]
     alice.does("get", "-r", "Shared:a", "there")
