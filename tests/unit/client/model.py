@@ -284,6 +284,7 @@ class ModelClient:
                 return None
             names.append(self.base[node].local_name)
             node = self.base[node].parent
+            assert len(names) <= len(self.base), "the base holds folders in a ring"
         return "/".join(reversed(names))
 
     def _path_in(self, parent: str, name: str) -> str | None:
@@ -308,6 +309,7 @@ class ModelClient:
                     or self.disk[source].inode != _inode(self.base[step.node])
                     or not self._is_folder(target.rpartition("/")[0])
                     or (target in self.disk and source != target)
+                    or target.startswith(f"{source}/")
                 ):
                     return
                 self._rename(source, target)
@@ -403,19 +405,18 @@ class ModelClient:
 
 
 def _some_of(planned: Plan, chance: Random) -> Plan:
-    """A plan with its downloads and uploads in another order, and without some of its operations."""
+    """A plan with its downloads and uploads in another order, and without some of what is done on the disk; or one that
+    was cut short while the library was being told."""
 
-    def some(ops: Sequence[T], *, ordered: bool = True) -> list[T]:
-        kept = [op for op in ops if chance.random() < CARRIED_OUT]
-        return kept if ordered else chance.sample(kept, len(kept))
+    def some(ops: Sequence[T]) -> list[T]:
+        return [op for op in ops if chance.random() < CARRIED_OUT]
 
-    return Plan(
-        noted=planned.noted,
-        tree=some(planned.tree),
-        local=some(planned.local),
-        fetches=some(planned.fetches, ordered=False),
-        files=some(planned.files, ordered=False),
-    )
+    if chance.random() > CARRIED_OUT:
+        return Plan(noted=planned.noted, tree=planned.tree[: chance.randint(0, len(planned.tree))])
+    fetches, files = some(planned.fetches), some(planned.files)
+    chance.shuffle(fetches)
+    chance.shuffle(files)
+    return Plan(noted=planned.noted, tree=planned.tree, local=some(planned.local), fetches=fetches, files=files)
 
 
 def _inode(base: BaseNode) -> int:
