@@ -33,7 +33,7 @@ class Lately:
 
 @dataclass
 class Names:
-    """Remembers what this client told the library of the names of one link's files."""
+    """Remembers what this client told the library of the names of one link's files, ``NAMES_MAX`` of each kind."""
 
     left: dict[Slot, tuple[float, BaseNode]] = field(default_factory=dict)
     sent: dict[Slot, float] = field(default_factory=dict)
@@ -62,7 +62,8 @@ class Names:
         since = monotonic() - SAVING_S
         self.left = {slot: (at, was) for slot, (at, was) in self.left.items() if at > since}
         for node in base.nodes.values() if self.sent else ():
-            if at := self.sent.pop((node.parent, node.name), 0.0):
+            at = self.sent.pop((node.parent, node.name), 0.0)
+            if at and len(self.made) < NAMES_MAX:
                 self.made[node.node] = at
         self.sent = {slot: at for slot, at in self.sent.items() if at > since}
         self.made = {node: at for node, at in self.made.items() if at > since}
