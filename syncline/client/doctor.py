@@ -29,8 +29,9 @@ from syncline.client.disk import Disk
 from syncline.client.filelog import READ_MAX, What
 from syncline.client.holding import Held, check_free
 from syncline.client.home import Home, SessionFile
-from syncline.client.index import SCHEMA_VERSION, Index, Link
+from syncline.client.index import Index, Link
 from syncline.client.s3 import S3
+from syncline.client.schema import SCHEMA_VERSION
 from syncline.domain.errors import Broken, NotFound, Refused, SynclineError
 
 SKEW_S_MAX = 300

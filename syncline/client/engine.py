@@ -18,9 +18,10 @@ from syncline.client.index import Index
 from syncline.client.index import Link as Link
 from syncline.client.keeping import Told
 from syncline.client.link_targets import leading_out
-from syncline.client.one_pass import Pass, Service, Tools, new_id, scan
+from syncline.client.one_pass import Pass, Service, Tools, new_id
 from syncline.client.operations import HeldRemoval
 from syncline.client.progress import NoProgress, Progress, Way
+from syncline.client.reduced import reduced_trees
 from syncline.client.remote_tree import holdable, list_changes
 from syncline.client.s3 import S3
 from syncline.client.scanner import Scanner, hashed
@@ -141,18 +142,18 @@ class Engine:
         link = await list_changes(self._service, self.index, link)
         scanner = self._scanner(link)
         scanner.disk.check_marker(link.marker)
-        base = await asyncio.to_thread(self.index.base, link)
-        local = await scan(scanner, link, base)
-        remote, unfit = holdable(await asyncio.to_thread(self.index.remote, link))
-        outward, unsafe = leading_out(remote, local)
-        planned = planner.plan(base, local, remote, new_id=new_id, apart=outward)
-        names = {node.node: node.name for node in remote.nodes.values()}
+        trees = await reduced_trees(self.index.holdings(link), scanner, link.marker)
+        outward, unsafe = leading_out(trees.remote, trees.local)
+        planned = planner.plan(trees.base, trees.local, trees.remote, new_id=new_id, apart=outward)
+        names = {node.node: node.name for node in trees.base.nodes.values()}
+        names |= {node.node: node.name for node in trees.remote.nodes.values()}
         to_send = tuple((type(op).__name__, op.path) for op in (*planned.tree, *planned.files))
         to_fetch = tuple(
             (type(op).__name__, op.remote.name if hasattr(op, "remote") else names.get(op.node, op.node))
             for op in (*planned.local, *planned.fetches)
         )
-        return Status(link, link.seq, to_send, to_fetch, (*local.skipped, *unfit, *unsafe), tuple(planned.held))
+        skipped = (*trees.local.skipped, *trees.unfit, *unsafe)
+        return Status(link, link.seq, to_send, to_fetch, skipped, tuple(planned.held))
 
     async def verify(self, link: Link) -> Verified:
         """Read every file and compare it with what was agreed and with the library's head. Changes nothing.

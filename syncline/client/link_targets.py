@@ -7,6 +7,7 @@ library may change without the link hearing of it (its folder is moved), so the 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from functools import partial
 
 import msgspec
@@ -41,8 +42,8 @@ class TargetsOverHttp:
         found: dict[str, RemoteNode] = {}
         await each([partial(self._one, node, s3, found) for node in unread])
         link = self._link
-        await asyncio.to_thread(self._index.learn, link, found.values(), (), cursor=link.cursor, seq=link.seq)
-        return Remote(remote.root, {**remote.nodes, **found}, remote.seq)
+        await asyncio.to_thread(self._index.learn, link, list(found.values()), (), cursor=link.cursor, seq=link.seq)
+        return dataclasses.replace(remote, nodes={**remote.nodes, **found})
 
     async def _one(self, node: RemoteNode, s3: ObjectsOverHttp, found: dict[str, RemoteNode]) -> None:
         assert node.content is not None

@@ -17,14 +17,14 @@ from syncline.client.downloads import Downloads
 from syncline.client.executor import Executor
 from syncline.client.index import Index, Link
 from syncline.client.link_targets import TargetsOverHttp, leading_out
-from syncline.client.matching import base_paths
 from syncline.client.operations import Plan
 from syncline.client.progress import Phase, Progress
-from syncline.client.remote_tree import Journal, holdable, list_changes
+from syncline.client.reduced import reduced_trees
+from syncline.client.remote_tree import Journal, list_changes
 from syncline.client.scanner import Scanner
 from syncline.client.summary import Summary
 from syncline.client.transfer import UPLOAD_KEPT_S, Transfers
-from syncline.client.trees import Base, BytesKey, Content, Local, Stat
+from syncline.client.trees import BytesKey
 from syncline.client.uploads import Uploads
 from syncline.domain.cursors import CURSOR_GONE
 from syncline.domain.errors import Refused
@@ -111,28 +111,26 @@ class Pass:
         summary.refused, summary.later = [], []
         self._tools.progress.phase(Phase.SCANNING)
         self._link = await list_changes(self._journal, self._index, self._link, at_least=self._seq)
-        agreed = await asyncio.to_thread(Agreed, self._index, self._link, self._tools.heard)
-        base = Base(self._link.library, dict(agreed.nodes))
-        local = await scan(self._scanner, self._link, base)
-        remote, unfit = holdable(await asyncio.to_thread(self._index.remote, self._link))
+        trees = await reduced_trees(self._index.holdings(self._link), self._scanner, self._link.marker)
+        local = trees.local
         targets = TargetsOverHttp(tools.transfers, self._service, self._index, self._link)
-        remote = await targets.read(remote)
+        remote = await targets.read(trees.remote)
         outward, unsafe = leading_out(remote, local)
-        summary.skipped = [*local.skipped, *unfit, *unsafe]
+        summary.skipped = [*local.skipped, *trees.unfit, *unsafe]
         summary.later = sorted(local.unsure - {skipped.path for skipped in local.skipped})
         planned = await asyncio.to_thread(
             planner.plan,
-            base,
+            trees.base,
             local,
             remote,
             new_id=new_id,
             allow_removals=self._allow_removals,
             apart=outward,
-            lately=self._scanner.names.lately(base),
+            lately=self._scanner.names.lately(trees.base),
         )
-        self._scanner.names.note(base, planned)
+        self._scanner.names.note(trees.base, planned)
         if not planned.empty:
-            await self._apply(agreed, planned)
+            await self._apply(Agreed(self._index, self._link, tools.heard), planned)
         return planned
 
     async def _apply(self, agreed: Agreed, planned: Plan) -> None:
@@ -177,18 +175,6 @@ class Pass:
             detail = f"{', and '.join(told)}: more than half. Were they meant to be removed?"
             paths = [removal.path for removal in planned.held]
             raise Refused("large-removal", detail, status=409, files=there + here, there=there, here=here, paths=paths)
-
-
-async def scan(scanner: Scanner, link: Link, base: Base) -> Local:
-    """The local tree; contents are taken from the base where the disk says that nothing changed."""
-    paths = base_paths(base)
-    known: dict[str, tuple[Stat, Content]] = {}
-    for node in base.nodes.values():
-        if node.stat and node.content and node.node in paths:
-            known[paths[node.node]] = (node.stat, node.content)
-    local = await scanner.scan(known)
-    scanner.disk.check_marker(link.marker)  # a disk unmounted during the walk looks like an empty folder
-    return local
 
 
 def new_id() -> str:

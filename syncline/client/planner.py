@@ -83,6 +83,7 @@ class _Planner:
     """Which folder each node will be in, in the library, as far as the plan is made."""
 
     def plan(self) -> Plan:
+        self.known_bytes.update(self.remote.versions)
         for node in self.remote.nodes.values():
             self.there[node.parent, node.name] = node
             self.above[node.node] = node.parent
@@ -357,8 +358,7 @@ class _Planner:
         return False
 
     def _many(self, files: int) -> bool:
-        held = sum(1 for n in self.given.nodes.values() if n.kind is Kind.FILE and n.materialised)
-        return files > HELD_REMOVALS_MIN and files * 2 > held
+        return files > HELD_REMOVALS_MIN and files * 2 > self.given.files
 
 
 def _not_here(remote: RemoteNode) -> BaseNode:

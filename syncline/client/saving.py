@@ -57,6 +57,10 @@ class Names:
         _, was = self.left.get((node.parent, node.name), (0.0, None))
         return was if was is not None and was.node == node.node else None
 
+    def nodes(self) -> set[str]:
+        """Those whose names were left: a plan has to know what has become of them."""
+        return {was.node for _, was in self.left.values()}
+
     def lately(self, base: Base) -> Lately:
         """``base``: what is agreed on by now, new files among it."""
         since = monotonic() - SAVING_S

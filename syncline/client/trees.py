@@ -6,8 +6,8 @@ disk has them; ``name`` is what the library has (NFC).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -114,19 +114,34 @@ class Skipped(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Base:
-    """``root`` is the library's id, which is the id of the root folder; the root itself is not among the nodes."""
+    """``root`` is the library's id, which is the id of the root folder; the root itself is not among the nodes.
+
+    ``nodes`` may be a part of the base (``reduced.py``); ``count`` then says how many files the whole of it holds.
+    """
 
     root: str
     nodes: Mapping[str, BaseNode]
+    count: Callable[[], int] | None = None
+
+    @property
+    def files(self) -> int:
+        """How many files the whole base holds on this disk."""
+        if self.count is not None:
+            return self.count()
+        return sum(node.kind is not Kind.FOLDER and node.materialised for node in self.nodes.values())
 
 
 @dataclass(frozen=True)
 class Remote:
-    """The live nodes; ``seq`` is how far the journal has been read."""
+    """The live nodes; ``seq`` is how far the journal has been read.
+
+    ``nodes`` may be a part of the tree; ``versions`` then are live versions elsewhere in it, by their bytes.
+    """
 
     root: str
     nodes: Mapping[str, RemoteNode]
     seq: int
+    versions: Mapping[BytesKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -169,14 +169,14 @@ def test_renames(tmp_path: Path) -> None:
 
 async def test_a_scan_hashes_only_what_changed(disk: Disk) -> None:
     write(disk, "d/f", "text")
-    first = await Scanner(disk).scan({})
-    found = first.entries["d/f"]
+    scanner = Scanner(disk)
+    found = (await scanner.scan()).entries["d/f"]
     assert found.content
     remembered = Content(4, "as remembered", False)
-    again = await Scanner(disk).scan({"d/f": (found.stat, remembered)})
-    assert again.entries["d/f"].content == remembered
+    scanner.remembered["d/f"] = (found.stat, remembered)
+    assert (await scanner.scan()).entries["d/f"].content == remembered
     write(disk, "d/f", "newer")
-    newer = (await Scanner(disk).scan({"d/f": (found.stat, remembered)})).entries["d/f"].content
+    newer = (await scanner.scan()).entries["d/f"].content
     assert newer is not None
     assert newer.size_bytes == 5
     assert newer != remembered
@@ -186,6 +186,6 @@ async def test_a_scan_hashes_only_what_changed(disk: Disk) -> None:
 async def test_what_cannot_be_read_is_unsure(disk: Disk) -> None:
     write(disk, "d/f", "text")
     (disk.root / "d").chmod(0)
-    found = await Scanner(disk).scan({})
+    found = await Scanner(disk).scan()
     (disk.root / "d").chmod(0o700)
     assert found.unsure == {"d"}

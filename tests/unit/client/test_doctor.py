@@ -22,7 +22,8 @@ from syncline.client.doctor import Finding, Level
 from syncline.client.filelog import Entry, What
 from syncline.client.holding import Held, note_home
 from syncline.client.home import Home, SavedSession, SessionFile
-from syncline.client.index import SCHEMA_VERSION, Index, Link, Pending
+from syncline.client.index import Index, Link, Pending
+from syncline.client.schema import SCHEMA_VERSION
 from syncline.domain.rights import Role
 from syncline.messages import api as m
 from tests.unit.client.planned import remote_node

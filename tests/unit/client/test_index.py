@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from syncline.client.home import Home
-from syncline.client.index import SCHEMA_VERSION, Index, Link, Pending, PendingUpload
+from syncline.client.index import Index, Link, Pending, PendingUpload
 from syncline.client.operations import SendFile, SendFolder, SendMove, SendRemove
+from syncline.client.schema import MIGRATIONS, SCHEMA_VERSION
 from syncline.domain.errors import Broken, Refused
 from tests.unit.client.planned import base_node, content, remote_node, stat
 
@@ -113,3 +115,59 @@ def test_one_lock_at_a_time(tmp_path: Path) -> None:
     assert (refused.value.kind, str(refused.value)) == ("busy", "in use")
     with home.locked("link"), home.locked("other"):
         pass
+
+
+def test_an_index_of_the_version_before_keeps_its_nodes(path: Path) -> None:
+    """Until schema 3 a node was one msgpack map."""
+    nodes = [base_node("f"), base_node("d", folder=True), base_node("g", parent="d", materialised=False)]
+    there = [remote_node("f", version="v2"), remote_node("d", folder=True), remote_node("n", parent="d")]
+    with sqlite3.connect(path, isolation_level=None) as db:
+        for step in (1, 2, 3):
+            MIGRATIONS[step](db)
+        db.execute("PRAGMA user_version = 3")
+        db.execute("INSERT INTO links VALUES (?,?,?,?,?,?,?,?,?,?)", msgspec.structs.astuple(LINK))
+        db.executemany("INSERT INTO base VALUES ('link', ?, ?)", [(n.node, msgspec.msgpack.encode(n)) for n in nodes])
+        db.executemany("INSERT INTO remote VALUES ('link', ?, ?)", [(n.node, msgspec.msgpack.encode(n)) for n in there])
+    db.close()
+    index = opened(path)
+    assert index.links() == [LINK]
+    assert index.base(LINK).nodes == {node.node: node for node in nodes}
+    assert index.remote(LINK).nodes == {node.node: node for node in there}
+    assert set(index.holdings(LINK).differing()) == {"f", "g", "n"}
+
+
+def test_inodes_of_64_bits_are_kept(path: Path) -> None:
+    index = opened(path)
+    index.add_link(LINK)
+    index.agree(LINK, [base_node("d", folder=True, inode=2**64 - 3)])
+    assert index.base(LINK).nodes["d"].stat == stat(2**64 - 3)
+    assert [place.inode for place in index.holdings(LINK).places("library")] == [2**64 - 3]
+    assert index.holdings(LINK).folder_of_inode(2**64 - 3) == "d"
+
+
+def test_what_differs_is_found_without_reading_all(path: Path) -> None:
+    index = opened(path)
+    index.add_link(LINK)
+    held = index.holdings(LINK)
+    index.agree(LINK, [base_node("d", folder=True), base_node("f", parent="d"), base_node("g", parent="d")])
+    index.learn(LINK, [remote_node("d", folder=True), remote_node("f", parent="d")], [], cursor="c", seq=1)
+    assert held.differing() == ["g"]
+    index.learn(LINK, [remote_node("g", parent="d")], [], cursor="c", seq=2)
+    assert held.differing() == []
+    index.learn(LINK, [remote_node("f", parent="d", version="v2")], [], cursor="c", seq=3)
+    assert held.differing() == ["f"]
+    index.agree(LINK, [base_node("g", parent="d")], forget=["d"])
+    assert set(held.differing()) == {"d", "f", "g"}, "nodes whose folder the base has lost differ too"
+
+
+def test_what_was_put_off_comes_back_with_its_folder(path: Path) -> None:
+    index = opened(path)
+    index.add_link(LINK)
+    held = index.holdings(LINK)
+    index.learn(LINK, [remote_node("e", parent="d", folder=True), remote_node("f", parent="e")], [], cursor="c", seq=1)
+    held.put_off(["e", "f"], 0)
+    assert set(held.differing()) == {"e", "f"}, "more was learnt since"
+    held.put_off(["e", "f"], 1)
+    assert held.differing() == []
+    index.learn(LINK, [remote_node("d", folder=True)], [], cursor="c", seq=2)
+    assert set(held.differing()) == {"d", "e", "f"}
