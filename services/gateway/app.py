@@ -37,6 +37,7 @@ from services.gateway.outside import OutsideFollowing
 from services.gateway.passwords import Passwords
 from services.gateway.past import Past
 from services.gateway.proving import Proving
+from services.gateway.purging import Purging
 from services.gateway.quotas import Quota
 from services.gateway.records import Records
 from services.gateway.removal import Removal
@@ -234,6 +235,16 @@ def make_gateway(
         Past(
             History(Trash(ports.tables), tree, times, Moments(journal), commands, access, chance.new_id),
             Keeping(Retentions(ports.tables), access),
+            Purging(
+                Retentions(ports.tables),
+                Trash(ports.tables),
+                tree,
+                times,
+                Moments(journal),
+                commands,
+                access,
+                chance.new_id,
+            ),
         ),
     )
     app = make_app(metrics or Metrics("gateway"), public_url=public_url, ready=_ready(ports))

@@ -83,6 +83,7 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     ("PUT", f"{_LIBRARY}/retention"): Action(
         "library.retention", ("versions_days", "versions_max", "trash_days", "hold")
     ),
+    ("POST", f"{_LIBRARY}/purge"): Action("library.purge", ("node", "versions_before", "upto")),
     ("PUT", "/v1/me/mail"): Action("mail.prefer"),
     ("POST", "/v1/me/mail/lift"): Action("mail.lift"),
     # What the pages' forms ask for; the links in mail say for whom.
@@ -141,7 +142,7 @@ class Auditor:
     async def run(self, call: Call, body: Any, handler: Callable[[Call, Any], Awaitable[Any]]) -> Any:
         """The handler's answer, once what was done is written down."""
         action = ACTIONS.get((call.route.method, call.route.path))
-        if action is None:
+        if action is None or getattr(body, "dry_run", False):
             return await handler(call, body)
         entry = self._entry(call, action, body)
         with acting(puts_of(entry, _subjects(entry))) as pending:
@@ -209,6 +210,8 @@ def _with_answer(entry: AuditEntry, answered: Any) -> AuditEntry:
         library = str(answered.id)
     elif entry.action == "group.create":
         details["group"] = str(answered.id)
+    elif entry.action == "library.purge":
+        details |= {name: getattr(answered, name) for name in ("files", "folders", "versions", "size_bytes")}
     elif entry.action == "webhook.add":
         details["webhook"] = str(answered.webhook.id)
     return msgspec.structs.replace(entry, details=details, account=account, device=device, library=library)

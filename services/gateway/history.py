@@ -25,7 +25,7 @@ from syncline.store.journal import Head
 from syncline.store.moments import Moments
 from syncline.store.rows import Removal
 from syncline.store.snapshot import Snapshot
-from syncline.store.subtrees import Whereabouts, below
+from syncline.store.subtrees import Whereabouts, below, removed_with
 from syncline.store.together import together
 from syncline.store.trash import Trash
 from syncline.store.tree import TreeReader
@@ -133,13 +133,8 @@ class History:
         found, whole = await below(snapshot, top.id, room)
         if not top.removed:
             return found, whole
-        where = Whereabouts(snapshot)
         commit = await self._moments.commit(snapshot.library, top.seq)
-        for change in commit.changes:
-            node = await where.node(change.node.id)
-            together_gone = node is not None and node.removed and node.seq == top.seq and node.id != top.id
-            if node is None or not together_gone or not await where.is_below(node, top.id):
-                continue
+        for node in await removed_with(snapshot, commit, top):
             found.append(node)
             if node.kind is Kind.FOLDER:
                 more, all_of_it = await below(snapshot, node.id, room)

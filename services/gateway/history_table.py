@@ -44,6 +44,16 @@ REWIND = Route(
     also=(DECIDED_LATER,),
     body_bytes_max=SMALL_BODY_BYTES,
 )
+PURGE = Route(
+    "POST",
+    f"{LIBRARY}/purge",
+    "Give up for ever what is in the trash, or old versions of a file (owners); or tell what that would be.",
+    h.Purge,
+    h.PurgeAnswer,
+    problems=(*WRITES, "no-such-node", "not-removed", "not-a-file", "bad-time", "under-hold", "cursor-gone"),
+    also=(DECIDED_LATER,),
+    body_bytes_max=SMALL_BODY_BYTES,
+)
 RETENTION = Route(
     "GET",
     f"{LIBRARY}/retention",

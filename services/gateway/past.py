@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.gateway import history_table as table
 from services.gateway.history import History
 from services.gateway.keeping import Keeping
+from services.gateway.purging import Purging
 from syncline.serving.routes import Endpoint, bind
 
 
@@ -14,6 +15,7 @@ from syncline.serving.routes import Endpoint, bind
 class Past:
     history: History
     keeping: Keeping
+    purging: Purging
 
 
 def endpoints(rooms: Past) -> list[Endpoint]:
@@ -22,6 +24,7 @@ def endpoints(rooms: Past) -> list[Endpoint]:
         bind(table.TRASH, rooms.history.trash),
         bind(table.RESTORE_NODE, rooms.history.restore),
         bind(table.REWIND, rooms.history.rewind),
+        bind(table.PURGE, rooms.purging.purge),
         bind(table.RETENTION, rooms.keeping.get),
         bind(table.SET_RETENTION, rooms.keeping.set),
     ]

@@ -15,13 +15,13 @@ import msgspec
 from services.metadata.desk import Desk, Desks
 from services.metadata.landing import Landing
 from services.metadata.measures import Measures
-from syncline.domain.commands import MAX_REQUESTS, AddVersion, Command, Permit
+from syncline.domain.commands import MAX_REQUESTS, AddVersion, Command, Permit, Purge
 from syncline.domain.commits import Outcome, Result, Status
 from syncline.domain.cursors import CURSOR_GONE
 from syncline.domain.deciding import Decision, refusal
 from syncline.domain.errors import Broken, ConditionFailed, NotFound, Refused, SynclineError, Temporary
 from syncline.domain.nodes import Location
-from syncline.domain.rights import may_write
+from syncline.domain.rights import may_govern, may_write
 from syncline.messages import commit_changes, library_moved, outcome_ready
 from syncline.messages.envelope import Unreadable
 from syncline.messages.library_moved import LibraryMoved
@@ -35,6 +35,7 @@ from syncline.serving.consumer import Batch
 from syncline.serving.logging import bind_context, get_logger
 from syncline.store.directory import Directory
 from syncline.store.journal import Journal
+from syncline.store.retentions import Retentions
 from syncline.store.views import Views
 
 APPEND_TRIES = 8
@@ -42,6 +43,7 @@ APPEND_TRIES = 8
 COMMAND_BYTES_MAX = 8 * 1024 * 1024
 DEVICE_NAMES_MAX = 10_000
 NOT_ALLOWED = "not-allowed"
+UNDER_HOLD = "under-hold"
 TOO_MANY_REQUESTS = "too-many-requests"
 HOPELESS = (Unreadable, Refused, Broken)
 UNKNOWN_DEVICE = "unknown device"
@@ -70,6 +72,7 @@ class Committer:
         self._journal = Journal(tables)
         self._desks = Desks(self._journal, Views(tables))
         self._directory = Directory(tables)
+        self._retentions = Retentions(tables)
         self._objects = objects
         self._landing = Landing(objects)
         self._topic = topic
@@ -190,16 +193,19 @@ class Committer:
         if command.incarnation not in ("", desk.head.incarnation):
             # Its base seqs are those of the journal before: nobody knows what its asker had seen of this one.
             return refusal(command, desk.head.seq, CURSOR_GONE)
-        if not await self._may_write(command, desk.head.epoch):
+        if not await self._is_allowed(command, desk.head.epoch):
             return refusal(command, desk.head.seq, NOT_ALLOWED)
+        if _gives_up(command) and (await self._retentions.rules(command.library)).hold:
+            return refusal(command, desk.head.seq, UNDER_HOLD)
         device_name = await self._device_name(command.device)
         return await desk.decide(command, landed, now_ms=now_ms, device_name=device_name)
 
-    async def _may_write(self, command: Command, epoch: int) -> bool:
+    async def _is_allowed(self, command: Command, epoch: int) -> bool:
         """The gateway has asked, under the epoch in the command; when the members have changed since, ask again."""
         if command.epoch == epoch:
             return True
-        return may_write(await self._directory.member(command.library, command.account))
+        role = await self._directory.member(command.library, command.account)
+        return may_govern(role) if _gives_up(command) else may_write(role)
 
     async def _append(self, desk: Desk, decision: Decision, now_ms: int) -> None:
         try:
@@ -237,6 +243,10 @@ class Committer:
         if commit is not None:
             self._measures.commits.inc()
             self._measures.changes.inc(len(commit.changes))
+
+
+def _gives_up(command: Command) -> bool:
+    return any(isinstance(request, Purge) for request in command.requests)
 
 
 def refusal_of(outcome: Outcome, seq: int, kind: str) -> Decision:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,9 +19,8 @@ import msgspec
 from services.metadata.measures import Measures
 from syncline.domain.commands import MAX_REQUESTS, Command, Purge
 from syncline.domain.commits import Commit, Effect
-from syncline.domain.facts import VersionRecord
 from syncline.domain.ids import id_from_bytes
-from syncline.domain.nodes import Kind, Node
+from syncline.domain.nodes import Node, Version
 from syncline.messages import commit_changes
 from syncline.messages.commit_changes import MAX_INLINE_BYTES, CommitChanges
 from syncline.ports.clock import Clock
@@ -29,9 +29,9 @@ from syncline.ports.queues import Queue, Queues
 from syncline.ports.tables import Tables
 from syncline.serving.logging import get_logger
 from syncline.store.journal import Head, Journal
+from syncline.store.purging import all_of, given_up, kept_versions, one_command
 from syncline.store.retentions import RETENTION_SHARDS, Progress, Retained, Retentions
 from syncline.store.snapshot import Snapshot
-from syncline.store.subtrees import Whereabouts, below
 from syncline.store.trash import Trash
 from syncline.store.tree import TreeReader
 from syncline.store.usage import Usage
@@ -43,15 +43,9 @@ FREE_AFTER_S = 30 * 24 * 3_600
 them: permits (24 h), links in mail (7 days), outcomes of commands (30 days); cursors lead to versions, and a purged
 version is not given out."""
 COMMITS_PER_ROUND_MAX = 2_048
-VERSIONS_AT_ONCE = 100
-FILES_IN_TRASH_AT_ONCE = 20_000
 LOOK_AGAIN_MS = 3_600 * 1_000
 """A rule without a fixed time (how many versions of a file) is looked at this often."""
-
-
 NEVER_MS = 2**53
-VERSIONS_PER_COMMAND_MAX = 5_000
-"""A commit of so many is some 1 MB."""
 
 Look = Callable[[Snapshot, Commit], Awaitable[list[Purge]]]
 
@@ -149,8 +143,8 @@ class GivingUp:
         for node_id, then in _files_in(commit).items():
             node = await snapshot.node(node_id)
             if node is not None:
-                old = await self._kept(snapshot, node, commit.seq + 1, 0)
-                found += _purges(node, [version for version in old if version not in (then, _current(node))])
+                old = await kept_versions(snapshot, node, before=commit.seq + 1)
+                found += _but(node, old, then, _current(node))
         return found
 
     async def _beyond(self, versions_max: int, snapshot: Snapshot, commit: Commit) -> list[Purge]:
@@ -159,8 +153,8 @@ class GivingUp:
         for node_id in _files_in(commit):
             node = await snapshot.node(node_id)
             if node is not None:
-                old = await self._kept(snapshot, node, None, versions_max)
-                found += _purges(node, [version for version in old if version != _current(node)])
+                old = await kept_versions(snapshot, node, skip=versions_max)
+                found += _but(node, old, _current(node))
         return found
 
     async def _removed(self, snapshot: Snapshot, commit: Commit) -> list[Purge]:
@@ -177,48 +171,22 @@ class GivingUp:
         return found
 
     async def _all_of(self, snapshot: Snapshot, top: Node) -> list[Purge]:
-        """The files first; when all of them are given up, the removed node leaves the trash."""
-        above = await Whereabouts(snapshot).above(top)
-        removed_seq = min(one.seq for one in above if one.removed)
-        inside, whole = await below(snapshot, top.id, FILES_IN_TRASH_AT_ONCE) if top.kind is Kind.FOLDER else ([], True)
+        """The files, then the removed node itself: when all of them are given up, it leaves the trash."""
         found: list[Purge] = []
-        for node in [*inside, top]:
-            if node.kind is Kind.FILE:
-                found += _purges(node, await self._kept(snapshot, node, None, 0), removed_seq)
-            if len(found) >= MAX_REQUESTS:
-                return found
-        if not whole:
-            get_logger().warning("trash-too-large", library=snapshot.library, node=top.id)
-        if not found and await self._bin.counts(snapshot, top.id, top.seq):
-            return [Purge(top.id, (), removed_seq)]
+        async with aclosing(all_of(snapshot, self._bin, top)) as parts:
+            async for given in parts:
+                if not given.requests:
+                    get_logger().warning("trash-too-large", library=snapshot.library, node=top.id)
+                found += given.requests
+                if len(found) >= MAX_REQUESTS:
+                    break
         return found
-
-    async def _kept(self, snapshot: Snapshot, node: Node, before: int | None, skip: int) -> list[str]:
-        """The versions of a file that were not given up, of commits before ``before``, but the newest ``skip``.
-
-        Newest first. Whatever is older than a whole page that was given up was given up before it.
-        """
-        found: list[str] = []
-        seen = 0
-        while True:
-            page, more = await _page(snapshot, node, before)
-            ids = [record.version.id for record in page if record.version is not None]
-            gone = await snapshot.purged(ids)
-            found += [version for place, version in enumerate(ids, seen) if place >= skip and version not in gone]
-            if not more or len(gone) == len(ids):
-                return found
-            seen, before = seen + len(ids), page[-1].seq
 
     # -- what is done ----------------------------------------------------------------------------------------------
 
     async def _send(self, head: Head, library: str, requests: Sequence[Purge], now_ms: int) -> None:
         """One command, as much as it holds; the rest is found again."""
-        some: list[Purge] = []
-        room = VERSIONS_PER_COMMAND_MAX
-        for one in requests[:MAX_REQUESTS]:
-            room -= len(one.versions)
-            if room >= 0:
-                some.append(one)
+        some = one_command(requests)
         if not some:
             return
         asked = msgspec.msgpack.encode((library, head.seq, some, now_ms))
@@ -257,18 +225,6 @@ class GivingUp:
         return Found([], done, now_ms + self._free_after_ms if done == snapshot.seq else now_ms)
 
 
-async def _page(snapshot: Snapshot, node: Node, before: int | None) -> tuple[list[VersionRecord], bool]:
-    """Some versions, newest first, and whether there are more. One commit's are not parted, as pages go by seq."""
-    page = await snapshot.versions(node.id, before, VERSIONS_AT_ONCE + 1)
-    if len(page) <= VERSIONS_AT_ONCE:
-        return page, False
-    if page[0].seq == page[-1].seq:
-        page = await snapshot.versions(node.id, before, MAX_REQUESTS + 1)
-        some = [record for record in page if record.seq == page[0].seq]
-        return some, len(some) < len(page)
-    return [record for record in page if record.seq > page[-1].seq], True
-
-
 def _files_in(commit: Commit) -> dict[str, str]:
     """The files whose versions a commit touched, each with its current version afterwards."""
     touched = (
@@ -281,7 +237,5 @@ def _current(node: Node) -> str:
     return "" if node.version is None else node.version.id
 
 
-def _purges(node: Node, versions: Sequence[str], removed_seq: int = 0) -> list[Purge]:
-    """Requests of some versions each."""
-    starts = range(0, len(versions), VERSIONS_AT_ONCE)
-    return [Purge(node.id, tuple(versions[at : at + VERSIONS_AT_ONCE]), removed_seq) for at in starts]
+def _but(node: Node, versions: Sequence[Version], *but: str) -> list[Purge]:
+    return given_up(node, [version for version in versions if version.id not in but]).requests

@@ -218,6 +218,8 @@ class Rebuilding:
         tables = self._ports.tables
         if settings.rules != Rules():
             await Retentions(tables).set_rules(library, settings.rules)
+        else:
+            await Retentions(tables).watch(library)
         if settings.quota_bytes is not None:
             await Usage(tables).set_library_quota(library, settings.quota_bytes)
         for follow in settings.follows:

@@ -190,6 +190,14 @@ class Api:
             await self._decided(library, answer.command)
         return answer
 
+    async def purge(self, library: str, body: h.Purge) -> h.PurgeAnswer:
+        """As much as one commit holds: ask again while ``more``. Raises ``Temporary`` when it takes too long."""
+        path = f"/v1/libraries/{library}/purge"
+        answer = await self._call("POST", path, h.PurgeAnswer, body=body, timeout_s=COMMIT_TIMEOUT_S)
+        if not answer.done:
+            await self._decided(library, answer.command)
+        return answer
+
     async def retention(self, library: str) -> h.Retention:
         return await self._call("GET", f"/v1/libraries/{library}/retention", h.Retention)
 

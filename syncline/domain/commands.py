@@ -120,8 +120,8 @@ class Revive(msgspec.Struct, frozen=True, array_like=True, tag="revive"):
 class Purge(msgspec.Struct, frozen=True, array_like=True, tag="purge"):
     """Give up the content of versions of ``node`` for ever, unless they are current in a live file by now.
 
-    Asked by the service itself. ``removed_seq``: the removal that has been in the trash for long enough, so that what
-    was current when it happened may go as well; 0 when none has.
+    Asked by the service itself, as a library's rules say, or by an owner. ``removed_seq``: the removal that is given up
+    too, so that what was current when it happened may go as well; 0 for none.
     """
 
     node: str

@@ -113,3 +113,46 @@ class Retention(Struct, kw_only=True):
     versions_max: VersionCount = 0
     trash_days: Days = 0
     hold: bool = False
+
+
+class Purge(Struct, kw_only=True):
+    """What to give up for ever: the removed file or folder ``node``, or the whole trash when that is "".
+
+    ``versions_before`` (a time, RFC 3339, or a seq): of the file ``node`` instead what was superseded by then.
+    ``upto``: only what was in the trash at this seq; 0 for now. ``dry_run`` only tells what would go.
+    """
+
+    node: IdOrEmpty = ""
+    versions_before: Annotated[str, Meta(max_length=64)] = ""
+    upto: Annotated[int, Meta(ge=0)] = 0
+    dry_run: bool = False
+
+
+class NotPurged(Struct, kw_only=True):
+    """``reason``: "too-large", more than 20,000 files and folders are in it; give it up part by part."""
+
+    node: str
+    path: str
+    reason: str
+
+
+class PurgeAnswer(Struct, kw_only=True):
+    """What this request gave up, or with ``dry_run`` would be given up: ``versions`` of ``files``, together of
+    ``size_bytes``, and removed ``folders`` that leave the trash. Bytes that another version still names stay.
+
+    ``upto`` is the seq that this was told of; name it when asking on. While ``more``, ask again: a request gives up as
+    much as one commit holds; of a dry run there is more than was counted. ``left`` could not be given up. ``command``
+    is "" and ``done`` true when there was nothing to do or only asked what would be done.
+    """
+
+    upto: int
+    files: int
+    folders: int
+    versions: int
+    size_bytes: int
+    dry_run: bool
+    more: bool = False
+    left: list[NotPurged] = []
+    command: str = ""
+    done: bool = True
+    seq: int = 0

@@ -241,6 +241,11 @@ PROBLEMS: dict[str, ProblemKind] = {
         "Not a time of this library",
         "`at` is a time as in 2026-11-23T18:00:00Z, with its offset from UTC, or a seq that the library has come to.",
     ),
+    "under-hold": ProblemKind(
+        409,
+        "Under a legal hold",
+        "An owner has put the library on hold: nothing is given up until the hold ends.",
+    ),
     "too-many-changes": ProblemKind(
         409,
         "Too many changes for one commit",

@@ -7,8 +7,9 @@ Rows in the table ``directory``::
                                              aged, counted, trashed, freed: seqs up to which each rule is done
                                              look_at_ms: nothing becomes due before
 
-Only libraries whose owners have said something have a row. Commits carry their time, so the journal itself is the
-index of what becomes due: each rule has read it up to its seq; what comes next is due a fixed time after its commit.
+Only libraries whose owners have said something, or given something up, have a row. Commits carry their time, so the
+journal itself is the index of what becomes due: each rule has read it up to its seq; what comes next is due a fixed
+time after its commit.
 """
 
 from __future__ import annotations
@@ -67,6 +68,10 @@ class Retentions:
         values: dict[str, str | int | bool | bytes] = {**msgspec.structs.asdict(rules), "counted": 0, "look_at_ms": 0}
         said = Update(Table.DIRECTORY, _key(library), set=values, add={"rev": 1})
         await self._tables.transact([said, mark(library, f"{rules}")])
+
+    async def watch(self, library: str) -> None:
+        """Something will be given up: its bytes are to be freed when their time has come, also without rules."""
+        await self._tables.transact([Update(Table.DIRECTORY, _key(library), set={"look_at_ms": 0}, add={"rev": 1})])
 
     async def retained(self, library: str) -> Retained | None:
         row = await self._tables.get(Table.DIRECTORY, _key(library))

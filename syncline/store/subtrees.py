@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from syncline.domain.commits import Commit
 from syncline.domain.nodes import Kind, Node
 from syncline.store.snapshot import DEPTH_MAX, FOLDER_PAGE, Snapshot
 
@@ -27,6 +28,18 @@ async def below(snapshot: Snapshot, folder: str, nodes_max: int) -> tuple[list[N
                 break
             after = page[-1].name
     return found, True
+
+
+async def removed_with(snapshot: Snapshot, commit: Commit, top: Node) -> list[Node]:
+    """What the commit that removed a folder removed below it one by one, and is removed still."""
+    where = Whereabouts(snapshot)
+    found = []
+    for change in commit.changes:
+        node = await where.node(change.node.id)
+        gone_together = node is not None and node.removed and node.seq == top.seq and node.id != top.id
+        if node is not None and gone_together and await where.is_below(node, top.id):
+            found.append(node)
+    return found
 
 
 class Whereabouts:

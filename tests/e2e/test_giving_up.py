@@ -21,6 +21,8 @@ from syncline.aws.clock import SystemClock
 from syncline.aws.connect import Aws, connect
 from syncline.aws.settings import Settings
 from syncline.domain.commits import Status
+from syncline.domain.errors import Refused
+from syncline.domain.rights import Role
 from syncline.messages import api as m
 from syncline.messages import history as h
 from syncline.ports.queues import Queue
@@ -164,3 +166,28 @@ async def test_trash_leaves_the_bucket_after_its_days_and_nothing_does_under_a_h
         await rounds(39)
         assert await objects_of(stack, library) == {current.key: [current.s3_version]}
         assert await alice.read(library, kept) == b"kept"
+
+
+async def test_what_an_owner_gives_up_leaves_the_bucket_without_any_rules(stack: EmbeddedStack, tmp_path: Path) -> None:
+    async with person(stack.url, tmp_path, "alice") as alice, person(stack.url, tmp_path, "bob") as bob:
+        library = await alice.library((bob, Role.EDITOR))
+        plan, versions = await edited(alice, library, "plan.txt", b"one", b"two two")
+        gone, [copied, removed] = await edited(alice, library, "gone.txt", b"copied", b"removed")
+        await alice.commit(library, copy_of(library, copied, "copy.txt"))
+        seq = (await alice.api.library(library)).seq
+        await alice.commit(library, m.Remove(node=gone, base_seq=seq))
+        with pytest.raises(Refused, match="owners"):
+            await bob.api.purge(library, h.Purge())
+        told = await alice.api.purge(library, h.Purge(dry_run=True))
+        assert (told.files, told.versions, told.size_bytes) == (1, 2, 13)
+        done = await alice.api.purge(library, h.Purge(upto=told.upto))
+        assert (done.files, done.versions, done.more) == (1, 2, False)
+        seq = (await alice.api.library(library)).seq
+        await alice.api.purge(library, h.Purge(node=plan, versions_before=str(seq)))
+
+        async def keys() -> Mapping[str, list[str]]:
+            return await objects_of(stack, library)
+
+        left = await eventually(keys, until=lambda found: not {removed.key, versions[0].key} & set(found))
+        assert sorted(left) == sorted([copied.key, versions[1].key])
+        assert await alice.read(library, plan) == b"two two"

@@ -53,6 +53,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
         "trash": Entry("past", "List what was removed from a library, or from this disk."),
         "restore": Entry("past", "Bring back what was removed, or an older version."),
         "rewind": Entry("past", "Make a folder as it was at a time."),
+        "purge": Entry("purging", "Give up for ever what is in the trash, or old versions."),
     },
     "Mail": {
         "follow": Entry("following", "Get mail when something changes."),

@@ -7,17 +7,19 @@ from random import Random
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.metadata.giving_up import FREE_AFTER_S, LOOK_AGAIN_MS, GivingUp
-from syncline.domain.commands import AddVersion, CopyVersion, MakeFolder, Remove, Request
+from syncline.domain.commands import AddVersion, CopyVersion, MakeFolder, Purge, Remove, Request
 from syncline.domain.errors import NotFound
 from syncline.domain.facts import is_live
 from syncline.domain.nodes import Kind, Location, Node
 from syncline.domain.tree import Tree
 from syncline.ports.queues import Queue
+from syncline.store.purging import VERSIONS_AT_ONCE, given_up, kept_versions
 from syncline.store.retentions import Retentions, Rules
 from syncline.store.trash import Trash
-from tests.unit.metadata.world import LIBRARY, Worker, World
+from tests.unit.metadata.world import ALICE, BOB, LIBRARY, Worker, World
 
 DAY_S = 86_400
 ROUNDS_MAX = 50
@@ -225,6 +227,56 @@ async def test_a_lost_command_is_asked_for_again(library: Library) -> None:
     await library.later(0.01)
     await library.give_up()
     assert (await library.tree()).is_purged(version(first))
+
+
+async def test_what_an_owner_asks_for_is_judged_once_more(library: Library) -> None:
+    world = library.world
+    node = await library.write("plan", b"one")
+    await library.remove(node)
+    node = await library.node(node.id)
+    request = Purge(node.id, (version(node),), node.seq)
+
+    async def asked(account: str, epoch: int) -> str:
+        command = await world.ask(request, account=account, epoch=epoch)
+        await library.worker.drain()
+        return (await world.outcome(command)).refused
+
+    head = await world.journal.head(LIBRARY)
+    assert head is not None
+    assert await asked(BOB, head.epoch - 1) == "not-allowed", "an editor by now"
+    await library.rules(hold=True)
+    assert await asked(ALICE, head.epoch) == "under-hold"
+    assert not (await library.tree()).is_purged(version(node))
+    await library.rules()
+    assert await asked(ALICE, head.epoch - 1) == ""
+    assert (await library.tree()).is_purged(version(node))
+
+
+async def test_what_was_given_up_by_hand_is_freed_without_rules(library: Library) -> None:
+    node = await library.write("plan", b"one")
+    await library.remove(node)
+    node = await library.node(node.id)
+    await library.retentions.watch(LIBRARY)
+    await library.do(Purge(node.id, (version(node),), node.seq))
+    await library.give_up()
+    assert await library.has(place(node))
+    await library.later(FREE_AFTER_S / DAY_S + 1)
+    await library.give_up()
+    assert not await library.has(place(node))
+
+
+async def test_a_long_history_goes_oldest_first_and_the_last_content_with_the_removal(library: Library) -> None:
+    first = await library.write("plan", b"0")
+    node = first
+    for n in range(1, 4):
+        node = await library.edit(node, b"%d" % n)
+    snapshot = await library.world.trees.at_head(LIBRARY)
+    given = given_up(node, await kept_versions(snapshot, node), removed_seq=9)
+    assert [one.version for one in (first, node)] == [given.versions[0], given.versions[-1]]
+    assert [request.removed_seq for request in given.requests] == [9]
+    many = [replace(given.versions[0], id=f"{n:020}") for n in range(VERSIONS_AT_ONCE)]
+    parts = given_up(node, [given.versions[-1], *many], removed_seq=9).requests
+    assert [(len(part.versions), part.removed_seq) for part in parts] == [(VERSIONS_AT_ONCE, 0), (1, 9)]
 
 
 @settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))

@@ -196,7 +196,7 @@ async def _file_then(api: Api, library: Library, path: RemotePath, at: str) -> N
 
 async def _restore(api: Api, library: Library, path: RemotePath, body: RestoreNode) -> Answer:
     """All of it, commit after commit."""
-    node = path.node or await _removed_node(api, library, path)
+    node = path.node or await removed_node(api, library, path)
     restored, failed = 0, list[NotRestored]()
     for _ in range(RESTORE_ROUNDS_MAX):
         answer = await _one_round(api, library, node, body, begun=restored > 0)
@@ -239,7 +239,7 @@ async def _place(api: Api, library: Library, path: RemotePath, to: RemotePath | 
     return RestoreNode(to=parent.id, name=name)
 
 
-async def _removed_node(api: Api, library: Library, path: RemotePath) -> str:
+async def removed_node(api: Api, library: Library, path: RemotePath) -> str:
     """What was last removed at a path, by itself or with a folder above it. Raises ``Refused("no-such-node")``."""
     after = ""
     for _ in range(TRASH_PAGES_MAX):

@@ -61,6 +61,46 @@ def test_going_back_is_told_first_and_then_done(alice: Person, shared: str) -> N
     alice.is_refused("usage", "rewind", "Shared:docs", "--at", "soon", code=2)
 
 
+def test_what_is_in_the_trash_is_given_up_when_that_is_said(alice: Person, shared: str, service: Service) -> None:
+    service.put(alice.email, shared, "two.txt", b"two")
+    service.put(alice.email, shared, "one.txt", b"one")
+    alice.does("rm", "-r", "Shared:docs", "Shared:two.txt", "Shared:one.txt")
+    told = alice.does("purge", "Shared:docs")
+    assert told == "1 version of 1 file, 1 folder (3 B) of Shared:docs would be given up for ever; --yes does it.\n"
+    assert alice.asks("purge", "Shared:")["files"] == 3
+    assert len(alice.asks("trash", "Shared")["removed"]) == 3
+    assert (
+        alice.does("purge", "Shared:docs", "--yes") == "1 version of 1 file, 1 folder (3 B) of Shared:docs given up.\n"
+    )
+    alice.is_refused("no-such-node", "restore", "Shared:docs")
+    assert "of the trash of Shared given up" in alice.does("purge", "Shared:", "--yes")
+    assert alice.asks("trash", "Shared")["removed"] == []
+    assert alice.does("purge", "Shared:", "--yes") == "There is nothing to give up of the trash of Shared.\n"
+
+
+def test_old_versions_of_a_file_are_given_up_and_its_content_stays(alice: Person, mine: Path) -> None:
+    plan = mine / "docs/deep/plan.txt"
+    for content in ("two, longer", "three, longer still"):
+        plan.write_text(content)
+        alice.does("sync")
+    first, second = (one["id"] for one in alice.asks("history", str(plan))["versions"][:0:-1])
+    alice.is_refused("not-removed", "purge", str(mine))
+    alice.is_refused("not-removed", "purge", str(plan))
+    assert alice.asks("purge", str(plan), "--versions-before", "now")["versions"] == 2
+    assert alice.asks("purge", str(plan), "--versions-before", "now", "--yes")["versions"] == 2
+    for version in (first, second):
+        assert "version-purged" in alice.tries("restore", str(plan), "--version", version, "--json").out
+    alice.does("get", "Shared:docs/deep/plan.txt", str(mine.parent / "got"))
+    assert (mine.parent / "got").read_text() == "three, longer still"
+
+
+def test_nothing_is_given_up_under_a_hold(alice: Person, shared: str) -> None:
+    alice.does("rm", "-r", "Shared:docs")
+    alice.does("library", "retention", "Shared", "--hold")
+    alice.is_refused("under-hold", "purge", "Shared:", "--yes")
+    assert len(alice.asks("trash", "Shared")["removed"]) == 1
+
+
 # -- on paths of a linked folder
 
 
