@@ -12,6 +12,7 @@ from syncline.client.home import Home
 from syncline.domain.errors import Broken
 
 DEBOUNCE_MS = 300
+DEBOUNCE_MS_MAX = 60_000
 RESCAN_S = 300.0
 FOR_EVER = 0
 MINUTES_A_DAY = 24 * 60

@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 
 import click
+import msgspec
 
 from syncline.client.cli.calling import Answer, Call, command
 from syncline.client.daemon import life
 from syncline.client.logs import logs_folder
+from syncline.client.settings import DEBOUNCE_MS, DEBOUNCE_MS_MAX, SettingsFile
 from syncline.domain.errors import Refused
 
 
-@command("start", examples=["syncline start", "syncline start --foreground"])
+@command("start", examples=["syncline start", "syncline start --foreground", "syncline start --debounce 2000"])
 @click.option("--foreground", is_flag=True, help="Stay in this terminal or service; end with Ctrl-C or SIGTERM.")
-def start(call: Call, foreground: bool) -> Answer | None:
+@click.option(
+    "--debounce",
+    metavar="MS",
+    type=click.IntRange(0, DEBOUNCE_MS_MAX),
+    help=f"Let changes rest so long before they are sent (at first {DEBOUNCE_MS}); remembered, for watch too.",
+)
+def start(call: Call, foreground: bool, debounce: int | None) -> Answer | None:
     """Keep all linked folders in sync from now on, in the background.
 
     One daemon for each SYNCLINE_HOME; it outlives the terminal and takes up folders that are linked later. Answers when
@@ -22,6 +30,9 @@ def start(call: Call, foreground: bool) -> Answer | None:
     in: syncline service install.
     """
     call.session()
+    if debounce is not None:
+        SettingsFile(call.home).change(lambda was: msgspec.structs.replace(was, debounce_ms=debounce))
+        life.tell_daemon(call.home)
     logs = logs_folder(call.home)
     try:
         if foreground:
