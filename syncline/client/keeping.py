@@ -102,12 +102,13 @@ class Keeper:
 
     # -- being asked
 
-    async def bring(self, *, behind: bool, allow_removals: bool = False) -> Summary:
+    async def bring(self, *, behind: Awaitable[bool], allow_removals: bool = False) -> Summary:
         """Returns when all that was in the folder, and in the library if it is ``behind``, is in sync; raises what the
-        pass for it raises. Without anything to do this takes no pass: only the system is asked what it has to tell."""
-        caught_up = not self.blind and not self._running and await self._cookies.caught_up()
+        pass for it raises, or ``behind``. Without anything to do this takes no pass: only the system is asked what it
+        has to tell."""
+        caught_up, is_behind = await asyncio.gather(self._caught_up(), behind)
         restful = self.condition.doing is Doing.IDLE and not self._schedule.dirty
-        if caught_up and restful and not behind and not allow_removals and not self._running and self.last:
+        if caught_up and restful and not is_behind and not allow_removals and not self._running and self.last:
             last = self.last
             return Summary(last.library, last.path, seq=last.seq, complete=True, skipped=list(last.skipped))
         if self._stopping:
@@ -116,6 +117,10 @@ class Keeper:
         self._wanted.append((asked, allow_removals))
         self._wake.set()
         return await asked
+
+    async def _caught_up(self) -> bool:
+        """Whether the system tells of changes, and has told of all there were."""
+        return not self.blind and not self._running and await self._cookies.caught_up()
 
     # -- at work
 

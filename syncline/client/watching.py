@@ -106,20 +106,23 @@ class Watching:
 
     async def bring(self, links: Sequence[Link], *, allow_removals: bool = False) -> list[Summary | SynclineError]:
         """Have these links in sync with all there is at this moment on both sides; what came of each, in order."""
-        try:
-            heads = {head.library: head.cursor for head in (await self._syncing.heads()).heads}
-        except SynclineError as error:
-            return [error for _ in links]
-        read = self._cursors()
+        asking = asyncio.create_task(self._syncing.heads())
+
+        async def is_behind(link: Link) -> bool:
+            heads = {head.library: head.cursor for head in (await asyncio.shield(asking)).heads}
+            return heads.get(link.library) != self._cursors().get(link.id)
 
         async def bring(link: Link) -> Summary | SynclineError:
-            behind = read.get(link.id) != heads.get(link.library)
             try:
-                return await self.keepers[link.id].bring(behind=behind, allow_removals=allow_removals)
+                keeper = self.keepers[link.id]
+                return await keeper.bring(behind=is_behind(link), allow_removals=allow_removals)
             except SynclineError as error:
                 return error
 
-        return list(await asyncio.gather(*(bring(link) for link in links)))
+        try:
+            return list(await asyncio.gather(*(bring(link) for link in links)))
+        finally:
+            await cancelled([asking])
 
     # -- within
 
@@ -144,7 +147,9 @@ class Watching:
         token, failures, away = "", 0, False
         while True:
             try:
-                answer = await self._syncing.heads(token, wait_s=HEADS_WAIT_S if token else 0)
+                # After a failure the answer shall come at once: it says that the server is back.
+                held = token and not away
+                answer = await self._syncing.heads(token, wait_s=HEADS_WAIT_S if held else 0)
             except (Temporary, Refused) as error:
                 if isinstance(error, Refused) and error.status == 401 and not self._patient:
                     raise
