@@ -13,14 +13,14 @@ import os
 import secrets
 import shutil
 import stat as modes
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from syncline.client.hashing import content_of, is_executable, stat_of, target_bytes
 from syncline.client.ignoring import is_litter
-from syncline.client.renaming import exchange, rename_new
+from syncline.client.renaming import exchange, flush_all, rename_new
 from syncline.client.trees import Content, Stat
 from syncline.domain.errors import Broken, Refused, SynclineError
 
@@ -28,6 +28,8 @@ OWN_FOLDER = ".syncline"
 TRASH_DAYS = 30
 TRASHES_A_DAY_MAX = 10_000
 SPARE_NAMES_MAX = 1_000
+FLUSHED_ONE_BY_ONE_MAX = 32
+"""More things than this are made durable by flushing their whole file system, which is one step for all."""
 
 _DISK_FULL = {"ENOSPC", "EDQUOT", "EFBIG"}
 _DENIED = {"EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV"}
@@ -35,6 +37,9 @@ _UNFIT = {"ENAMETOOLONG", "EINVAL", "EILSEQ"}
 DISK_REFUSALS = ("disk-full", "disk-denied", "name-unfit")
 """What this disk refuses for one file, and not for the others."""
 _ELSE_THERE = {"ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY", "ELOOP"}
+
+_NOT_FLUSHED = {"ELOOP", "EMLINK", "EACCES", "EPERM", "EROFS", "EINVAL"}
+"""A link, which is durable with its folder; what we may not open; a read-only disk."""
 
 _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _OPEN_FOLDERS = Path("/proc/self/fd")
@@ -90,7 +95,12 @@ class Disk:
         """Make the folder if need be and leave the marker in it."""
         with disk_errors(str(self.root)):
             self._temporary.mkdir(parents=True, exist_ok=True)
-            self._marker_path.write_text(marker + "\n")
+            with self._marker_path.open("w") as file:
+                file.write(marker + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            for folder in (self.own, self.root, self.root.parent):
+                sync_folder(folder)
             return self.root.stat()
 
     def check_marker(self, marker: str) -> None:
@@ -184,6 +194,24 @@ class Disk:
             return False
         except SynclineError:
             return True  # nothing can be written here, so nothing will be set either
+
+    def flush(self, paths: Sequence[str]) -> None:
+        """Make files and folders, and their names, durable, as far as they are there.
+
+        What is agreed on outlives a power cut; if what it speaks of did not, it would pass for removed or changed.
+        """
+        if len(paths) > FLUSHED_ONE_BY_ONE_MAX and flush_all(self.root):
+            return
+        folders = {path.rpartition("/")[0] for path in paths}
+        for path in [*paths, *folders]:
+            try:
+                with self.at(path) if path else nullcontext(self.root) as place:
+                    _sync(place)
+            except (Changed, FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                if _name(error) not in _NOT_FLUSHED:
+                    raise Broken(f"{path} could not be written to the disk: {error}") from None
 
     # -- folders and moves
 
@@ -404,6 +432,14 @@ class Disk:
             return found
 
         return check
+
+
+def _sync(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

@@ -59,19 +59,22 @@ class Executor:
         self._uploads = uploads
         self._downloads = downloads
         self._summary = summary
+        self._touched: list[str] = []
 
     async def perform(self, plan: Plan, counter: int) -> None:
         """Everything in the plan. ``counter`` is the device's, for the requests that carry no permit.
 
         Raises ``Temporary``, ``Broken``, or ``Refused`` when the service refuses all; what was done is recorded.
         """
-        self._note(plan.noted)
+        await self._note(plan.noted)
         for start in range(0, len(plan.tree), MAX_REQUESTS):
             chunk = plan.tree[start : start + MAX_REQUESTS]
+            await self._flush([r.path.rpartition("/")[0] if isinstance(r, SendRemove) else r.path for r in chunk])
             await self._commands.send(chunk, [self._request(r) for r in chunk], counter)
         await self._merge_folders()
         for step in plan.local:
             await self._step(step)
+        await self._flush(self._touched)
         await each(
             [
                 partial(self._downloads.perform, plan.fetches),
@@ -79,14 +82,24 @@ class Executor:
             ]
         )
 
-    def _note(self, noted: Sequence[Agree | Forget]) -> None:
+    async def _flush(self, paths: Sequence[str]) -> None:
+        if paths:
+            await asyncio.to_thread(self._disk.flush, paths)
+
+    async def _note(self, noted: Sequence[Agree | Forget]) -> None:
         agreed = [op.base for op in noted if isinstance(op, Agree)]
         forget = [op.node for op in noted if isinstance(op, Forget)]
         if not (agreed or forget):
             return
         fresh = [base for base in agreed if base.node not in self._agreed.nodes]
+        changed = [base for base in agreed if base.materialised and self._is_news(base)]
         self._agreed.note(agreed, ())
+        await self._flush([self._agreed.path_or(base.node, base.local_name) for base in changed])
         self._agreed.agree(agreed, forget, [self._alike(base) for base in fresh])
+
+    def _is_news(self, base: BaseNode) -> bool:
+        known = self._agreed.nodes.get(base.node)
+        return known is None or known.content != base.content
 
     def _alike(self, base: BaseNode) -> filelog.Entry:
         path = self._agreed.path_or(base.node, base.local_name)
@@ -121,12 +134,15 @@ class Executor:
                 case MakeHere():
                     path = self._agreed.path_in(step.remote.parent, step.remote.name)
                     await self._make(step, path)
+                    self._touched.append(path)
                 case MoveHere():
                     path = self._agreed.path(step.node)
                     await self._move(step, path)
+                    self._touched += [path.rpartition("/")[0], self._agreed.path(step.node)]
                 case RemoveHere():
                     path = self._agreed.path(step.node)
                     await self._remove(step, path)
+                    self._touched.append(path.rpartition("/")[0])
         except Changed:
             self._summary.later.append(path)
         except Refused as refused:

@@ -1,4 +1,4 @@
-"""Renames that Python's ``os`` lacks: to a free name only, and exchanging two names, each in one step.
+"""What Python's ``os`` lacks: renames to a free name only, exchanging two names, each in one step; flushing a disk.
 
 Linux has ``renameat2`` for it. Elsewhere (or on a filesystem without it) the nearest thing is done, which leaves a
 moment between looking and renaming.
@@ -34,6 +34,19 @@ def exchange(one: Path, other: Path) -> None:
     os.link(other, spare, follow_symlinks=False)
     os.replace(one, other)
     os.replace(spare, one)
+
+
+def flush_all(folder: Path) -> bool:
+    """Make everything durable that was written to a folder's file system; False where the system has no such call."""
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syncfs
+    except (AttributeError, OSError):
+        return False
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return bool(call(descriptor) == 0)
+    finally:
+        os.close(descriptor)
 
 
 def _renameat2(source: Path, target: Path, flags: int) -> bool:

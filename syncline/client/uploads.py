@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from syncline.client import filelog
@@ -78,6 +79,7 @@ class Uploads:
             ready = await self._unchanged(files)
             if not ready:
                 return
+            await self._flush(ready)
             results = await self._commands.send(
                 ready, [self._copy_request(file) for file in ready], self._next_counter()
             )
@@ -207,6 +209,14 @@ class Uploads:
     def _parent(self, file: SendFile) -> str:
         return self._commands.ids.get(file.parent, file.parent)
 
+    async def _flush(self, files: Sequence[SendFile]) -> None:
+        """What is committed is agreed on, so it must not be gone from this disk after a power cut."""
+        paths = []
+        for file in files:
+            with suppress(Changed):
+                paths.append(self._path(file))
+        await asyncio.to_thread(self._disk.flush, paths)
+
     def _path(self, file: SendFile) -> str:
         """Where the file is now: folders above it may have been moved since it was planned."""
         if file.node in self._agreed.nodes:
@@ -247,6 +257,7 @@ class Uploads:
 
     async def _commit(self, sent: Sequence[tuple[SendFile, m.Permitted]], counter: int) -> None:
         requests: list[m.CommitRequest] = [m.AddVersion(permit=permitted.permit) for _, permitted in sent]
+        await self._flush([file for file, _ in sent])
         results = await self._commands.send([file for file, _ in sent], requests, counter)
         await self._settle_twins()
         for (file, _), result in zip(sent, results, strict=True):

@@ -14,7 +14,7 @@ from tests.boundaries import DISK_STEPS, INDEX_RECORDS, with_boundaries
 from tests.unit.client.clients import Client
 from tests.unit.client.fakes import Stack
 
-BOUNDARIES_MIN, BOUNDARIES_MAX = 150, 500
+BOUNDARIES_MIN, BOUNDARIES_MAX = 100, 500
 
 
 class Killed(BaseException):
