@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,7 +14,7 @@ from syncline.client.hashing import AT_REST_S, content_of
 from syncline.client.progress import NoProgress, Progress, Way
 from syncline.client.saving import Names
 from syncline.client.trees import BaseNode, Content, Local, LocalEntry, Skipped, Stat
-from syncline.client.walking import Agreement, Folder, Interest, Walked, walk
+from syncline.client.walking import Agreement, Interest, Walked, walk
 from syncline.domain.errors import Temporary
 
 HASHED_AT_ONCE = 4
@@ -56,14 +56,12 @@ class Scanner:
 
         A file still changing is left out and named in ``unsure``. Raises ``Refused("root-unreadable")``.
         """
-        walked = await asyncio.to_thread(walk, self.disk, None, Interest(), [Folder("", "", whole=True)])
+        walked = await asyncio.to_thread(walk, self.disk)
         return await self._hashed(walked)
 
-    async def look(self, agreement: Agreement, interest: Interest, folders: Iterable[Folder] = ()) -> Seen:
-        """Where the disk differs from the agreement, and what is of interest besides. ``folders``: only there (with
-        all that is new below), instead of everywhere. As ``scan`` otherwise."""
-        start = list(folders) or [Folder("", agreement.root, whole=agreement.root in interest.whole)]
-        walked = await asyncio.to_thread(walk, self.disk, agreement, interest, start)
+    async def look(self, agreement: Agreement, interest: Interest) -> Seen:
+        """Where the disk differs from the agreement, and what is of interest besides. As ``scan`` otherwise."""
+        walked = await asyncio.to_thread(walk, self.disk, agreement, interest)
         local = await self._hashed(walked)
         return Seen(local, walked.looked.keys(), walked.unread, walked.base)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat as modes
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -43,13 +43,12 @@ class Interest:
 
 class Folder(NamedTuple):
     """A folder to walk into. ``node`` is the one that was agreed on at this place, "" for none; ``was`` the one that
-    it may have been elsewhere. ``whole``: look closely, here and below. ``alone``: not below, where all is known."""
+    it may have been elsewhere. ``whole``: look closely, here and below."""
 
     path: str
     node: str
     was: str = ""
     whole: bool = False
-    alone: bool = False
 
 
 @dataclass
@@ -67,11 +66,12 @@ class Walked:
     base: dict[str, BaseNode] = field(default_factory=dict)
 
 
-def walk(disk: Disk, agreement: Agreement | None, interest: Interest, folders: Iterable[Folder]) -> Walked:
-    """Everything from these folders down that differs from the agreement, with all that lies beside it; or all, where
-    there is no agreement. Links are not followed. Raises ``Refused("root-unreadable")``. Blocks."""
+def walk(disk: Disk, agreement: Agreement | None = None, interest: Interest = Interest()) -> Walked:
+    """All that differs from the agreement, with what lies beside it; or all there is, without one. Links are not
+    followed. Raises ``Refused("root-unreadable")``. Blocks."""
     walk = _Walk(disk, agreement, interest)
-    todo = list(folders)
+    root = agreement.root if agreement else ""
+    todo = [Folder("", root, whole=agreement is None or root in interest.whole)]
     while todo:
         todo += walk.folder(todo.pop())
     walk.complete_paths()
@@ -100,7 +100,7 @@ class _Walk:
             if folder.node and not folder.whole and folder.node not in self._interest.folders:
                 below = self._unchanged(folder, descriptor, names)
                 if below is not None:
-                    return [] if folder.alone else below
+                    return below
             return self._closely(folder, descriptor, names)
         except OSError as error:
             self._cannot_open(folder, error)
@@ -235,7 +235,7 @@ class _Walk:
             # With another inode it may be another folder of ours, that took the name of this one.
             is_it = base.stat is not None and base.stat.inode == entry.stat.inode
             whole = folder.whole or base.node in self._interest.whole or not is_it
-            return Folder(entry.path, base.node, whole=whole, alone=folder.alone and not whole)
+            return Folder(entry.path, base.node, whole=whole)
         was = base.node if base is not None else ""
         if self._agreement is not None and not was:
             was = self._agreement.folder_of_inode(entry.stat.inode) or ""
