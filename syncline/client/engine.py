@@ -25,8 +25,9 @@ from syncline.client.reduced import reduced_trees
 from syncline.client.remote_tree import holdable, list_changes
 from syncline.client.s3 import S3
 from syncline.client.scanner import Scanner, hashed
-from syncline.client.settings import SettingsFile
+from syncline.client.settings import Settings, SettingsFile
 from syncline.client.summary import Summary
+from syncline.client.tasks import cancelled
 from syncline.client.throttle import Throttle
 from syncline.client.transfer import Transfers
 from syncline.client.trees import Skipped
@@ -34,6 +35,8 @@ from syncline.client.verifying import Finding, differences, is_as_read
 from syncline.client.watching import Watching
 from syncline.domain.errors import Refused
 from syncline.messages.api import Heads
+
+SETTINGS_LOOK_S = 5.0
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -180,8 +183,24 @@ class Engine:
     async def watch(self, links: Sequence[Link], *, told: Told, stop: asyncio.Event) -> None:
         """Keep links in sync until ``stop`` is set (``Watching``). Raises ``Refused`` when the sign-in is no longer
         good."""
-        settings = SettingsFile(self._home).load()
-        await Watching(self, links, told=told, settings=settings).run(stop)
+        settings = SettingsFile(self._home)
+        watching = Watching(self, links, told=told, settings=settings.load(), progress=self._tools.progress)
+        following = asyncio.create_task(self._follow(settings, watching))
+        try:
+            await watching.run(stop)
+        finally:
+            await cancelled([following])
+
+    async def _follow(self, settings: SettingsFile, watching: Watching) -> None:
+        """Take up what is set by other processes."""
+        while True:
+            await asyncio.sleep(SETTINGS_LOOK_S)
+            self.adopt(settings.load(), watching)
+
+    def adopt(self, settings: Settings, watching: Watching) -> None:
+        """Pauses and limits are these from now on."""
+        watching.adopt(settings)
+        self.throttle.adopt(settings.limits)
 
     async def heads(self, since: str = "", *, wait_s: int = 0) -> Heads:
         """Where the libraries of this account stand at the service."""

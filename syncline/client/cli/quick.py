@@ -31,7 +31,10 @@ def quick(words: Sequence[str]) -> int | None:
     flags = {word for word in words[1:] if word.startswith("-")}
     if not flags <= FLAGS[words[0]]:
         return None
-    folders = [os.path.abspath(word) for word in words[1:] if not word.startswith("-")]
+    try:
+        folders = [os.path.abspath(word) for word in words[1:] if not word.startswith("-")]
+    except FileNotFoundError:
+        return None  # the current folder is gone
     return through_daemon(
         words[0],
         folders,

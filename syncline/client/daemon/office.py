@@ -126,8 +126,7 @@ class Office:
         settings = self._settings.load()
         if settings != self._watching.settings:
             log.info("settings: %s", settings)
-            self._watching.adopt(settings)
-            self._engine.throttle.adopt(settings.limits)
+            self._engine.adopt(settings, self._watching)
 
     # -- what passes tell
 

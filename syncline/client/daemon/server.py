@@ -34,11 +34,13 @@ async def listening(path: str, answers: Answers) -> AsyncIterator[None]:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if len(connections) < CONNECTIONS_MAX:
-            connections.add(task)
-            task.add_done_callback(connections.discard)
-            await _converse(reader, writer, answers)
-        writer.close()
+        try:
+            if len(connections) < CONNECTIONS_MAX:
+                connections.add(task)
+                task.add_done_callback(connections.discard)
+                await _converse(reader, writer, answers)
+        finally:
+            writer.close()
 
     mask = os.umask(0o177)
     try:
