@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,10 +22,13 @@ from syncline.client.operations import Plan, SendFile
 from syncline.client.planner import plan
 from syncline.client.reduced import Trees, reduced_trees
 from syncline.client.remote_tree import holdable, list_changes
-from syncline.client.scanner import Scanner
+from syncline.client.scanner import Scanner, Seen
 from syncline.client.trees import Base, Local, Remote
+from syncline.client.walking import Agreement, Interest
+from syncline.domain.errors import Temporary
 from tests.unit.client.clients import Client
 from tests.unit.client.fakes import Stack
+from tests.unit.client.planned import remote_node
 from tests.unit.client.test_random_syncing import Person
 
 DEVICES = ("alice", "bob")
@@ -133,3 +138,103 @@ async def _killed(client: Client, after: int) -> None:
 def test_the_same_plan_as_over_the_whole_trees(seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(play(Path(folder), seed))
+
+
+# -- how little is looked at
+
+
+async def in_sync(tmp_path: Path) -> Client:
+    client = Client(Stack(), tmp_path, "alice")
+    client.folder.mkdir()
+    for name in ("a/1", "a/2", "a/deep/3", "b/4", "b/5", "6"):
+        client.write(name, name)
+    await client.sync()
+    return client
+
+
+async def shown(client: Client) -> tuple[set[str], set[str], set[str]]:
+    reduced = (await look(client))[0]
+    names = {node.local_name for node in reduced.base.nodes.values()}
+    return names, set(reduced.local.entries), {node.name for node in reduced.remote.nodes.values()}
+
+
+async def test_where_nothing_changed_nothing_is_read(tmp_path: Path) -> None:
+    assert await shown(await in_sync(tmp_path)) == (set(), set(), set())
+
+
+async def test_of_a_change_its_folder_is_read_and_those_above(tmp_path: Path) -> None:
+    client = await in_sync(tmp_path)
+    client.write("a/1", "changed")
+    assert await shown(client) == ({"a", "1", "2", "deep"}, {"a", "a/1", "a/2", "a/deep"}, {"a", "1", "2", "deep"})
+
+
+async def test_a_missing_folder_is_read_to_the_bottom(tmp_path: Path) -> None:
+    client = await in_sync(tmp_path)
+    shutil.rmtree(client.folder / "a")
+    names, paths, remote = await shown(client)
+    assert names == remote == {"a", "1", "2", "deep", "3", "b", "6"}
+    assert paths == {"b", "6"}
+
+
+async def test_what_is_left_alone_does_not_open_its_folder(tmp_path: Path) -> None:
+    client = await in_sync(tmp_path)
+    os.mknod(client.folder / "a/socket", stat.S_IFSOCK | 0o600)
+    os.symlink("../../out", client.folder / "b/link")
+    reduced = (await look(client))[0]
+    assert not reduced.base.nodes
+    assert {(one.path, one.reason) for one in reduced.local.skipped} == {
+        ("a/socket", "special-file"),
+        ("b/link", "unsafe-link"),
+    }
+
+
+async def test_bytes_that_lie_elsewhere_in_the_library_are_not_sent_again(tmp_path: Path) -> None:
+    client = await in_sync(tmp_path)
+    client.write("b/copy", "a/1")
+    summary = await client.sync()
+    assert (summary.copied, summary.uploaded) == (1, 0)
+
+
+async def test_a_saved_file_keeps_its_node_though_the_one_before_lies_in_another_folder(tmp_path: Path) -> None:
+    client = await in_sync(tmp_path)
+    tree = client.stack.tree
+    node = next(node.id for node in tree.live_nodes() if tree.path(node) == "a/1")
+    (client.folder / "a/1").rename(client.folder / "b/1~")
+    await client.sync()
+    client.write("a/1", "saved")
+    await client.sync()
+    assert next(one.id for one in tree.live_nodes() if tree.path(one) == "a/1") == node
+    assert client.files().items() >= {"a/1": b"saved", "b/1~": b"a/1"}.items()
+
+
+# -- when the index moves on while one looks
+
+
+class Overtaken(Scanner):
+    """While it looks, another process reads on in the journal; ``times`` times."""
+
+    def __init__(self, client: Client, times: int) -> None:
+        super().__init__(Disk(client.folder))
+        self.client = client
+        self.times = times
+
+    async def look(self, agreement: Agreement, interest: Interest) -> Seen:
+        seen = await super().look(agreement, interest)
+        if self.times:
+            self.times -= 1
+            index = self.client.engine.index
+            link = index.links()[0]
+            index.learn(
+                link, [remote_node(f"new{self.times}", parent=link.library)], [], cursor=link.cursor, seq=link.seq + 1
+            )
+        return seen
+
+
+async def test_what_is_learnt_meanwhile_is_looked_at_too(tmp_path: Path) -> None:
+    client = await in_sync(tmp_path)
+    engine = client.engine
+    link = engine.links()[0]
+    trees = await reduced_trees(engine.index.holdings(link), Overtaken(client, 2), link.marker)
+    assert {"new0", "new1"} <= trees.remote.nodes.keys()
+    with pytest.raises(Temporary, match="changes all the time"):
+        await reduced_trees(engine.index.holdings(link), Overtaken(client, 100), link.marker)
