@@ -109,15 +109,14 @@ class _Known:
 
     def have_parted(self, child: BaseNode, entry: LocalEntry) -> bool:
         """Whether the folder that has this name now is another one of ours, or ours is now elsewhere. Inodes alone do
-        not tell (a copy of the whole tree may have all of them, mixed up): what is inside must speak for it."""
+        not tell (a copy of the whole tree may have all of them, mixed up): something inside must speak for it, and no
+        more against it."""
         if child.kind is not Kind.FOLDER or child.stat is None or child.stat.inode == entry.stat.inode:
             return False
-        likeness = self._likeness(child, entry)
         other = self.nodes.get(entry.stat.inode)
         elsewhere = self.folders.get(child.stat.inode)
-        return (other is not None and self._likeness(other, entry) > likeness) or (
-            elsewhere is not None and self._likeness(child, elsewhere) > likeness
-        )
+        parted = max(self._likeness(other, entry) if other else 0, self._likeness(child, elsewhere) if elsewhere else 0)
+        return parted > 0 and parted >= self._likeness(child, entry)
 
     def _likeness(self, folder: BaseNode, entry: LocalEntry) -> int:
         """How many of the things that the base has in a folder are in this one, by name and inode."""

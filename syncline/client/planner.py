@@ -79,6 +79,8 @@ class _Planner:
     removes_here: set[str] = field(default_factory=set)
     adopted: set[str] = field(default_factory=set)
     leaving: set[str] = field(default_factory=set)
+    in_the_air: set[str] = field(default_factory=set)
+    """Paths of things that lie in a new folder, so that the base cannot say where they are before the next round."""
     above: dict[str, str] = field(default_factory=dict)
     """Which folder each node will be in, in the library, as far as the plan is made."""
 
@@ -184,7 +186,7 @@ class _Planner:
         there = (remote.parent, remote.name)
         if here == there and base.node not in self.matched.aside:
             self._follow(base, entry)
-        elif here != agreed and there == agreed and not self._would_cycle(base.node, here[0]):
+        elif here != agreed and there == agreed and self._may_go(base.node, here[0], entry):
             moved = msgspec.structs.replace(base, parent=here[0], name=here[1], local_name=entry.local_name)
             self.moves_out.append(SendMove(moved, self.remote.seq, entry.path))
             self.leaving.add(base.node)
@@ -192,13 +194,20 @@ class _Planner:
         elif self._follow(base, entry):
             self.moves_in[base.node] = there
 
+    def _in_the_air(self, entry: LocalEntry) -> bool:
+        """Whether a folder above could not be followed. What was put into it waits too: its own place in the base is
+        still the old one, which may be within what is to go into it."""
+        names = entry.parent.split("/") if self.in_the_air else []
+        return any("/".join(names[:depth]) in self.in_the_air for depth in range(1, len(names) + 1))
+
     def _follow(self, base: BaseNode, entry: LocalEntry) -> bool:
         """Let the base say where the node lies on this disk, since the library is not told of that move.
 
-        False when that is a folder which the library does not have yet: then nothing can be moved before it does.
+        False when that is (in) a folder which the library does not have yet: nothing can be moved before it does.
         """
         parent = self._parent_id(entry)
-        if parent != self.given.root and parent not in self.matched.base:
+        if (parent != self.given.root and parent not in self.matched.base) or self._in_the_air(entry):
+            self.in_the_air.add(entry.path)
             return False
         name = base.name if base.node in self.matched.aside else entry.name
         stat = entry.stat if entry.content == base.content else base.stat
@@ -346,6 +355,9 @@ class _Planner:
         if not entry.parent:
             return self.given.root
         return self.matched.nodes.get(entry.parent) or self.ids[entry.parent]
+
+    def _may_go(self, node: str, parent: str, entry: LocalEntry) -> bool:
+        return not self._in_the_air(entry) and not self._would_cycle(node, parent)
 
     def _would_cycle(self, node: str, parent: str) -> bool:
         """Whether the folder ``parent`` will be below ``node`` in the library, so that it would refuse the move."""

@@ -556,6 +556,22 @@ case(
     after="c/b/a/x=1, c/b/y=2, c/z=3",
 )
 case(
+    "folders turned inside out in a new one, removed there",
+    "c/d/d/x=1, c/d/y=2",
+    alice="mv c/d/d -> a/a; mv c/d -> a/a/d; a/a/d/n=3",
+    bob="rm c",
+    after="a/a/d/n=3, a/a/d/y=2, a/a/x=1",
+    bob_first="a/, c/d/n=3",
+)
+case(
+    "folders turned inside out where others were swapped",
+    "a/a/d/x=1, b/c/y=2",
+    alice="swap b/c <-> a/a/d",
+    bob="mv b/c -> t; mv a/a -> b/c; mv b/c/d -> b/c/b; mv a -> b/c/b/b; mv t -> b/c/b/b/a",
+    after="b/c/b/a/d/y=2, b/c/x=1, b/c (2)/",
+    bob_first="b/c/b/b/a/y=2, b/c/b/x=1",
+)
+case(
     "renamed onto a name added there",
     "a=1",
     alice="mv a -> b",

@@ -354,7 +354,8 @@ class ModelClient:
         if path is None or not self._is_folder(path.rpartition("/")[0]):
             return
         there = self.disk.get(path)
-        if (_content(there) if there else None) != fetch.content:
+        taken = there is not None and fetch.expected is None
+        if taken or (_content(there) if there else None) != fetch.content:
             return  # as the disk would say: changed
         self.disk[path] = Thing(next(self.inodes), self.service.bytes_of(remote), remote.content.executable)
         self._agree(remote, self.disk[path], fetch.local_name)

@@ -102,15 +102,11 @@ class Shape:
         """A folder below another comes out of it, and takes that one in."""
         if ROOT in (outer, inner) or outer == inner or not self.is_inside(inner, outer):
             return
-        name = self.placed[inner].name
-        above = self.placed[outer].parent
-        if self.at(above, name) not in (None, outer):
+        within, around = self.placed[inner], self.placed[outer]
+        if self.at(around.parent, within.name) not in (None, outer) or self.at(inner, around.name) is not None:
             return
-        self.placed[inner] = replace(self.placed[inner], parent=above)
-        if self.at(inner, self.placed[outer].name) is None:
-            self.placed[outer] = replace(self.placed[outer], parent=inner)
-        else:
-            self.placed[inner] = replace(self.placed[inner], parent=outer)
+        self.placed[inner] = replace(within, parent=around.parent)
+        self.placed[outer] = replace(around, parent=inner)
 
     def remove(self, key: int) -> None:
         for below in [k for k in self.placed if self.is_inside(k, key)]:
