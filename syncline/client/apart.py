@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+import hashlib
+from dataclasses import dataclass
 
-from syncline.client.ignoring import Ignores
+import msgspec
+
+from syncline.client.ignoring import NO_IGNORES, Ignores
 from syncline.client.trees import Remote
 from syncline.domain.nodes import Kind
 
+CHANGING = "changing"
+"""Stands for the digest of rules of which some, or others, may have been followed."""
 
-def apart(remote: Remote, ignores: Ignores, deselected: Set[str]) -> frozenset[str]:
+
+@dataclass(frozen=True)
+class Rules:
+    """What a link leaves apart. ``deselected`` are folders (ids)."""
+
+    ignores: Ignores = NO_IGNORES
+    deselected: frozenset[str] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """Tells these rules from others; "" where there are none but the built-in ones."""
+        said = [*self.ignores.lines, "\n", *sorted(self.deselected)]
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest() if len(said) > 1 else ""
+
+
+def apart(remote: Remote, rules: Rules) -> frozenset[str]:
     """The nodes that are deselected or ignored by the place the library has them at, and all below them."""
     found: set[str] = set()
     paths = {remote.root: ""}
@@ -24,7 +44,7 @@ def apart(remote: Remote, ignores: Ignores, deselected: Set[str]) -> frozenset[s
             above = paths.get(node.parent, "")
             path = f"{above}/{node.name}" if above else node.name
             folder = node.kind is Kind.FOLDER
-            is_apart = is_apart or (folder and node.node in deselected) or ignores.match(path, folder=folder)
+            is_apart = is_apart or node.node in rules.deselected or rules.ignores.match(path, folder=folder)
             if is_apart:
                 found.add(node.node)
             else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from syncline.client import planner
+from syncline.client.apart import apart
 from syncline.client.api import Api
 from syncline.client.disk import Disk
 from syncline.client.holding import Held, check_free, note_home
@@ -21,10 +22,11 @@ from syncline.client.link_targets import leading_out
 from syncline.client.one_pass import Pass, Service, Tools, new_id
 from syncline.client.operations import HeldRemoval
 from syncline.client.progress import NoProgress, Progress, Way
-from syncline.client.reduced import reduced_trees
+from syncline.client.reduced import reduced_trees, rules_of
 from syncline.client.remote_tree import holdable, list_changes
 from syncline.client.s3 import S3
 from syncline.client.scanner import Scanner, hashed
+from syncline.client.selecting import Choice, choices, choose
 from syncline.client.settings import Settings, SettingsFile
 from syncline.client.summary import Summary
 from syncline.client.tasks import cancelled
@@ -123,6 +125,19 @@ class Engine:
         self._scanners.pop(link.id, None)
         self._held.pop(link.id, None)
 
+    async def select(self, link: Link, *, exclude: Iterable[str] = (), include: Iterable[str] = ()) -> list[Choice]:
+        """Choose which folders of the library (paths) are on this disk from the next pass on; what there is to choose.
+
+        Raises what ``choose`` does.
+        """
+        link = await list_changes(self._service, self.index, link)
+        remote, _ = holdable(await asyncio.to_thread(self.index.remote, link))
+        before = self.index.holdings(link).deselected()
+        after = choose(remote, before, exclude=exclude, include=include)
+        if after != before:
+            await asyncio.to_thread(self.index.deselect, link, after)
+        return choices(remote, after)
+
     # -- one pass
 
     async def sync_once(self, link: Link, *, allow_removals: bool = False, progress: Progress | None = None) -> Summary:
@@ -147,7 +162,7 @@ class Engine:
         scanner.disk.check_marker(link.marker)
         trees = await reduced_trees(self.index.holdings(link), scanner, link.marker)
         outward, unsafe = leading_out(trees.remote, trees.local)
-        planned = planner.plan(trees.base, trees.local, trees.remote, new_id=new_id, apart=outward)
+        planned = planner.plan(trees.base, trees.local, trees.remote, new_id=new_id, apart=outward | trees.apart)
         names = {node.node: node.name for node in trees.base.nodes.values()}
         names |= {node.node: node.name for node in trees.remote.nodes.values()}
         to_send = tuple((type(op).__name__, op.path) for op in (*planned.tree, *planned.files))
@@ -169,13 +184,14 @@ class Engine:
         base = await asyncio.to_thread(self.index.base, link)
         files = [node.content for node in base.nodes.values() if node.content]
         self._tools.progress.expect(Way.READ, len(files), sum(content.size_bytes for content in files))
-        local = await hashed(disk, self._tools.progress)
+        rules = await asyncio.to_thread(rules_of, self.index.holdings(link), disk)
+        local = await hashed(disk, rules.ignores, self._tools.progress)
         await asyncio.to_thread(disk.check_marker, link.marker)
         # What was agreed meanwhile, by a pass beside this, is no difference.
         base = await asyncio.to_thread(self.index.base, link)
         remote, unfit = holdable(await asyncio.to_thread(self.index.remote, link))
         outward, unsafe = leading_out(remote, local)
-        found = await asyncio.to_thread(differences, base, local, remote, outward)
+        found = await asyncio.to_thread(differences, base, local, remote, outward | apart(remote, rules))
         found = await asyncio.to_thread(lambda: [one for one in found if is_as_read(disk, local, one.path)])
         read = sum(entry.content is not None for entry in local.entries.values())
         return Verified(remote.seq, read, tuple(found), (*local.skipped, *unfit, *unsafe))

@@ -130,6 +130,17 @@ class Holdings:
         query = "SELECT node FROM base WHERE link = ? AND symlink AND NOT materialised"
         return [row[0] for row in self._db.read(query, self._link)]
 
+    # -- what is to be here
+
+    def deselected(self) -> frozenset[str]:
+        """The folders that are not to be on this disk."""
+        return frozenset(row[0] for row in self._db.read("SELECT node FROM deselected WHERE link = ?", self._link))
+
+    def obeyed(self) -> str:
+        """The digest of the rules that everything on this disk goes by."""
+        rows = self._db.read("SELECT rules FROM links WHERE id = ?", self._link)
+        return str(rows[0][0]) if rows else ""
+
     # -- where they differ
 
     def differing(self) -> list[str]:

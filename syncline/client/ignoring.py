@@ -15,6 +15,7 @@ from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore import GitIgnorePatternError
 
 from syncline.client.trees import Skipped
+from syncline.domain.errors import Refused
 
 IGNORE_FILE = ".synclineignore"
 IGNORE_FILE_BYTES_MAX = 256 * 1024
@@ -83,24 +84,28 @@ class Ignores(msgspec.Struct, frozen=True, dict=True):
         return GitIgnoreSpec.from_lines([*LITTER, *good]), tuple(complaints)
 
 
+NO_IGNORES = Ignores()
+"""Only litter is ignored."""
+
+
 def is_litter(name: str) -> bool:
     """Whether nobody misses a file of this name."""
-    return _NOTHING_MORE.match(name, folder=False)
+    return NO_IGNORES.match(name, folder=False)
 
 
 def read_ignores(root: Path) -> Ignores:
-    """The rules of a linked folder. Raises ``OSError`` when they are there but cannot be read: then nothing is to be
-    done, since what they name would be sent."""
+    """The rules of a linked folder. Raises ``Refused("ignores-unreadable")`` when they are there but cannot be read:
+    nothing is to be done then, since what they name would be sent."""
     try:
         with open(root / IGNORE_FILE, "rb") as file:
             text = file.read(IGNORE_FILE_BYTES_MAX)
     except (FileNotFoundError, NotADirectoryError):
-        return Ignores()
+        return NO_IGNORES
+    except OSError as error:
+        detail = f"{root / IGNORE_FILE} cannot be read ({error.strerror}). Nothing is synchronised until it can be."
+        raise Refused("ignores-unreadable", detail) from None
     return parse_ignores(text.decode("utf-8-sig", errors="replace").splitlines())
 
 
 def parse_ignores(lines: Iterable[str]) -> Ignores:
     return Ignores(tuple(unicodedata.normalize("NFC", line) for line in lines))
-
-
-_NOTHING_MORE = Ignores()

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from syncline.client import filelog
+from syncline.client.apart import CHANGING
 from syncline.client.database import Database
 from syncline.client.holdings import Holdings
 from syncline.client.operations import Sent
@@ -25,7 +26,8 @@ from syncline.domain.nodes import Kind
 class Link(msgspec.Struct, frozen=True):
     """A library kept in a directory. ``device``, ``inode`` and ``marker`` tell the directory from any other;
     ``cursor`` is how far the journal has been read, ``seq`` the same as a number. ``known_to``: the journal is being
-    read anew, and of what was agreed the service is only sure to know what came up to this seq; -1 at other times."""
+    read anew, and of what was agreed the service is only sure to know what came up to this seq; -1 at other times.
+    ``rules``: the digest of those that everything on this disk goes by (apart.py)."""
 
     id: str
     library: str
@@ -37,6 +39,7 @@ class Link(msgspec.Struct, frozen=True):
     cursor: str = ""
     seq: int = 0
     known_to: int = -1
+    rules: str = ""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -80,13 +83,14 @@ class Index:
         return msgspec.convert(rows[0], Link) if rows else None
 
     def add_link(self, link: Link) -> None:
-        values = msgspec.structs.astuple(link)
+        columns = ", ".join(Link.__struct_fields__)
+        marks = ", ".join("?" for _ in Link.__struct_fields__)
         with self._db.writing(durable=True) as db:
-            db.execute("INSERT INTO links VALUES (?,?,?,?,?,?,?,?,?,?)", values)
+            db.execute(f"INSERT INTO links ({columns}) VALUES ({marks})", msgspec.structs.astuple(link))  # noqa: S608
 
     def drop_link(self, link: str) -> None:
         with self._db.writing(durable=True) as db:
-            for table in ("base", "remote", "pending", "log", "differing"):
+            for table in ("base", "remote", "pending", "log", "differing", "deselected"):
                 db.execute(f"DELETE FROM {table} WHERE link = ?", (link,))  # noqa: S608 - names of ours
             db.execute("DELETE FROM links WHERE id = ?", (link,))
 
@@ -105,6 +109,18 @@ class Index:
         holdings = self.holdings(link)
         with holdings.one_moment():
             return Remote(link.library, {node.node: node for node in holdings.whole_remote()}, holdings.seq())
+
+    def deselect(self, link: Link, folders: Iterable[str]) -> None:
+        """From now on just these folders (ids) are not to be on this disk."""
+        with self._db.writing(durable=True) as db:
+            db.execute("DELETE FROM deselected WHERE link = ?", (link.id,))
+            db.executemany("INSERT INTO deselected VALUES (?,?)", [(link.id, folder) for folder in folders])
+            db.execute("UPDATE links SET rules = ? WHERE id = ?", (CHANGING, link.id))
+
+    def obeyed(self, link: Link, rules: str) -> None:
+        """Everything on this disk goes by the rules with this digest (apart.py)."""
+        with self._db.writing() as db:
+            db.execute("UPDATE links SET rules = ? WHERE id = ? AND rules <> ?", (rules, link.id, rules))
 
     def agree(
         self, link: Link, nodes: Iterable[BaseNode], *, forget: Iterable[str] = (), log: Iterable[filelog.Entry] = ()

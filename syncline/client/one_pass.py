@@ -10,6 +10,7 @@ from typing import Protocol
 
 from syncline.client import filelog, planner
 from syncline.client.agreed import Agreed
+from syncline.client.apart import CHANGING
 from syncline.client.commands import Commands, Commits
 from syncline.client.credentials import Permissions
 from syncline.client.disk import Disk
@@ -72,6 +73,7 @@ class Pass:
         self._disk = disk
         self._scanner = scanner
         self._summary = Summary(link.library, link.path)
+        self._rules = CHANGING
         self._uncopyable: set[BytesKey] = set()
         self._seq = 0
 
@@ -86,6 +88,7 @@ class Pass:
             planned = await self._round()
             if planned.empty and not self._unsettled(planned):
                 self._summary.complete = True
+                self._index.obeyed(self._link, self._rules)
                 break
             stalled = stalled + 1 if self._summary.changes == done_before else 0
             if stalled >= STALLED_ROUNDS_MAX:
@@ -125,11 +128,14 @@ class Pass:
             remote,
             new_id=new_id,
             allow_removals=self._allow_removals,
-            apart=outward,
+            apart=outward | trees.apart,
             lately=self._scanner.names.lately(trees.base),
         )
         self._scanner.names.note(trees.base, planned)
+        self._rules = trees.rules.digest
         if not planned.empty:
+            if self._rules != self._index.holdings(self._link).obeyed():
+                self._index.obeyed(self._link, CHANGING)  # until a pass has come to its end under the new ones
             await self._apply(Agreed(self._index, self._link, tools.heard), planned)
         return planned
 

@@ -13,7 +13,10 @@ import asyncio
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
+from syncline.client.apart import Rules, apart
+from syncline.client.disk import Disk
 from syncline.client.holdings import Holdings
+from syncline.client.ignoring import read_ignores
 from syncline.client.matching import ASIDE_PREFIX, base_paths
 from syncline.client.remote_tree import holdable
 from syncline.client.scanner import Scanner, Seen
@@ -27,29 +30,42 @@ LOOKS_MAX = 5
 
 @dataclass(frozen=True)
 class Trees:
-    """What a plan is made from. ``unfit`` are nodes of the library that cannot lie on this disk."""
+    """What a plan is made from. ``unfit`` are nodes of the library that cannot lie on this disk; ``apart`` such as
+    are not to, by the ``rules``."""
 
     base: Base
     local: Local
     remote: Remote
     unfit: tuple[Skipped, ...]
+    rules: Rules
+    apart: frozenset[str]
 
 
 async def reduced_trees(holdings: Holdings, scanner: Scanner, marker: str) -> Trees:
     """Look at all three sides. ``marker`` is the folder's: it is checked once more after the walk, since a disk
     unmounted meanwhile looks like an empty folder. Raises as ``Scanner.look`` and ``Disk.check_marker`` do, and
     ``Temporary`` when other processes keep reading the journal into the same index."""
+    rules = await asyncio.to_thread(rules_of, holdings, scanner.disk)
+    scanner.ignores = rules.ignores
+    everything = rules.digest != holdings.obeyed()
     for _ in range(LOOKS_MAX):
-        gathered, interest, seq = await asyncio.to_thread(_differing, holdings, scanner.names.nodes())
+        gathered, interest, seq = await asyncio.to_thread(_differing, holdings, scanner.names.nodes(), rules)
+        if everything:
+            interest = Interest(interest.folders, interest.whole | {holdings.root})
         seen = await scanner.look(holdings, interest)
         await asyncio.to_thread(scanner.disk.check_marker, marker)
-        trees = await asyncio.to_thread(_gather, gathered, interest, seen, seq)
+        trees = await asyncio.to_thread(_gather, gathered, interest, seen, seq, rules)
         if trees is not None:
             return trees
     raise Temporary("The index changes all the time; is another Syncline process reading the library?")
 
 
-def _differing(holdings: Holdings, also: Set[str]) -> tuple[Gathered, Interest, int]:
+def rules_of(holdings: Holdings, disk: Disk) -> Rules:
+    """What a link leaves apart now. Raises ``Refused("ignores-unreadable")``."""
+    return Rules(read_ignores(disk.root), holdings.deselected())
+
+
+def _differing(holdings: Holdings, also: Set[str], rules: Rules) -> tuple[Gathered, Interest, int]:
     """What is to be looked at for the library's sake: (the nodes it is about, the folders, the seq of the moment).
     ``also`` are further nodes that the plan may ask for."""
     gathered = Gathered(holdings)
@@ -58,13 +74,14 @@ def _differing(holdings: Holdings, also: Set[str]) -> tuple[Gathered, Interest, 
     gathered.nodes(nodes)
     nodes += _symlinks(gathered, nodes)
     gathered.nodes(nodes)
-    live = holdable(gathered.remote_tree(seq))[0].nodes
+    remote_tree = holdable(gathered.remote_tree(seq))[0]
+    live, away = remote_tree.nodes, apart(remote_tree, rules)
     folders, whole, out_of_reach = set(), set(), []
     for node in nodes:
         base, remote = gathered.base.get(node), gathered.remote.get(node)
         if base is not None:
             folders.add(base.parent)
-            if base.kind is Kind.FOLDER and node not in live:
+            if base.kind is Kind.FOLDER and (node not in live or base.materialised is (node in away)):
                 whole.add(node)
         elif remote is None or not (remote.parent == holdings.root or remote.parent in live):
             out_of_reach.append(node)  # in a folder that was removed, and of no concern here
@@ -87,7 +104,7 @@ def _symlinks(gathered: Gathered, differing: list[str]) -> list[str]:
     return sorted(found.difference(differing))
 
 
-def _gather(gathered: Gathered, interest: Interest, seen: Seen, seq: int) -> Trees | None:
+def _gather(gathered: Gathered, interest: Interest, seen: Seen, seq: int, rules: Rules) -> Trees | None:
     """The trees; None when more was learnt of the library since ``seq``, so that one looked at the wrong places."""
     holdings = gathered.holdings
     with holdings.one_moment():
@@ -112,6 +129,8 @@ def _gather(gathered: Gathered, interest: Interest, seen: Seen, seq: int) -> Tre
         _with_the_unknown(seen, base),
         Remote(remote.root, remote.nodes, seq, versions),
         tuple(unfit),
+        rules,
+        apart(remote, rules),
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from syncline.client.disk import Disk
 from syncline.client.hashing import AT_REST_S, content_of
+from syncline.client.ignoring import NO_IGNORES, Ignores
 from syncline.client.progress import NoProgress, Progress, Way
 from syncline.client.saving import Names
 from syncline.client.trees import BaseNode, Content, Local, LocalEntry, Skipped, Stat
@@ -42,26 +43,30 @@ class Seen:
 
 @dataclass
 class Scanner:
-    """Scans one folder again and again; remembers contents by stat between scans, up to a bound. ``progress`` hears of
-    each file that was read. ``at_rest_s``: how long a file that is open for writing must not have been written to."""
+    """Scans one folder again and again; remembers contents by stat between scans, up to a bound.
+
+    ``progress`` hears of each file that was read; what ``ignores`` names is not looked at. ``at_rest_s``: how long a
+    file that is open for writing must not have been written to. ``names``: those that were lately left and taken.
+    """
 
     disk: Disk
     progress: Progress = field(default_factory=NoProgress)
     remembered: dict[str, tuple[Stat, Content]] = field(default_factory=dict)
     at_rest_s: float = AT_REST_S
     names: Names = field(default_factory=Names)
+    ignores: Ignores = NO_IGNORES
 
     async def scan(self) -> Local:
         """The whole local tree, with every file hashed that is not remembered.
 
         A file still changing is left out and named in ``unsure``. Raises ``Refused("root-unreadable")``.
         """
-        walked = await asyncio.to_thread(walk, self.disk)
+        walked = await asyncio.to_thread(walk, self.disk, self.ignores)
         return await self._hashed(walked)
 
     async def look(self, agreement: Agreement, interest: Interest) -> Seen:
         """Where the disk differs from the agreement, and what is of interest besides. As ``scan`` otherwise."""
-        walked = await asyncio.to_thread(walk, self.disk, agreement, interest)
+        walked = await asyncio.to_thread(walk, self.disk, self.ignores, agreement, interest)
         local = await self._hashed(walked)
         return Seen(local, walked.looked.keys(), walked.unread, walked.base)
 
@@ -82,7 +87,11 @@ class Scanner:
         for start in range(0, len(unknown), 1000):
             await asyncio.gather(*(look(entry) for entry in unknown[start : start + 1000]))
         return Local(
-            walked.entries, tuple(walked.skipped), frozenset(walked.unsure), keeps_executable=self.disk.keeps_executable
+            walked.entries,
+            (*walked.skipped, *self.ignores.complaints),
+            frozenset(walked.unsure),
+            frozenset(walked.ignored),
+            keeps_executable=self.disk.keeps_executable,
         )
 
     def _recall(self, entry: LocalEntry, executable: bool, agreed: Content | None) -> Content | None:
@@ -121,9 +130,9 @@ class Scanner:
         self.remembered[entry.path] = (stat, content)
 
 
-async def hashed(disk: Disk, progress: Progress | None = None) -> Local:
+async def hashed(disk: Disk, ignores: Ignores, progress: Progress | None = None) -> Local:
     """The local tree with every file read, whatever is remembered. Raises ``Temporary`` when files keep changing."""
-    scanner = Scanner(disk, progress or NoProgress())
+    scanner = Scanner(disk, progress or NoProgress(), ignores=ignores)
     for _ in range(SCANS_MAX):
         local = await scanner.scan()
         unreadable = {skipped.path for skipped in local.skipped}

@@ -213,5 +213,11 @@ MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
     2: _run("ALTER TABLE links ADD COLUMN known_to INTEGER NOT NULL DEFAULT -1;"),
     3: _run(filelog.TABLE),
     4: _blobs_to_columns,
+    5: _run(
+        """
+        ALTER TABLE links ADD COLUMN rules TEXT NOT NULL DEFAULT '';
+        CREATE TABLE deselected (link TEXT, node TEXT, PRIMARY KEY (link, node)) WITHOUT ROWID;
+        """
+    ),
 }
 SCHEMA_VERSION = max(MIGRATIONS)

@@ -13,6 +13,7 @@ import msgspec
 from syncline.client.disk import OWN_FOLDER, Disk, folder_stat
 from syncline.client.hashing import content_of_target, is_executable, stat_of, target_bytes
 from syncline.client.holdings import Place
+from syncline.client.ignoring import Ignores
 from syncline.client.matching import ASIDE_PREFIX
 from syncline.client.trees import BaseNode, Content, LocalEntry, Skipped
 from syncline.domain.errors import Refused
@@ -61,15 +62,17 @@ class Walked:
     files: list[tuple[LocalEntry, bool, Content | None]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)
+    ignored: set[str] = field(default_factory=set)
     looked: dict[str, str] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
     base: dict[str, BaseNode] = field(default_factory=dict)
 
 
-def walk(disk: Disk, agreement: Agreement | None = None, interest: Interest = Interest()) -> Walked:
+def walk(disk: Disk, ignores: Ignores, agreement: Agreement | None = None, interest: Interest = Interest()) -> Walked:
     """All that differs from the agreement, with what lies beside it; or all there is, without one. Links are not
-    followed. Raises ``Refused("root-unreadable")``. Blocks."""
-    walk = _Walk(disk, agreement, interest)
+    followed, and what is ignored is not looked at: what was agreed on under other rules is looked at under these where
+    it is of interest. Raises ``Refused("root-unreadable")``. Blocks."""
+    walk = _Walk(disk, agreement, interest, ignores)
     root = agreement.root if agreement else ""
     todo = [Folder("", root, whole=agreement is None or root in interest.whole)]
     while todo:
@@ -79,11 +82,12 @@ def walk(disk: Disk, agreement: Agreement | None = None, interest: Interest = In
 
 
 class _Walk:
-    def __init__(self, disk: Disk, agreement: Agreement | None, interest: Interest) -> None:
+    def __init__(self, disk: Disk, agreement: Agreement | None, interest: Interest, ignores: Ignores) -> None:
         self.walked = Walked()
         self._disk = disk
         self._agreement = agreement
         self._interest = interest
+        self._ignores = ignores
 
     def folder(self, folder: Folder) -> list[Folder]:
         """Look at one folder; answers those in it that are still to be looked at."""
@@ -130,6 +134,8 @@ class _Walk:
             except OSError:
                 return None
             is_known = place is not None and name == place.local_name
+            if not is_known and self._is_ignored(_join(folder.path, name), found):
+                continue
             if not is_known or modes.S_ISLNK(found.st_mode):
                 why = self._left_alone(_join(folder.path, name), found)
                 if is_known is (why is not None):
@@ -163,6 +169,9 @@ class _Walk:
             except OSError:
                 walked.unsure.add(path)
                 continue
+            if self._is_ignored(path, found):
+                walked.ignored.add(path)
+                continue
             why = _unfit(name, path, seen)
             try:
                 why = why or self._left_alone(path, found)
@@ -186,6 +195,9 @@ class _Walk:
                 executable = self._disk.keeps_executable and is_executable(found.st_mode)
                 walked.files.append((entry, executable, known))
         return below
+
+    def _is_ignored(self, path: str, found: os.stat_result) -> bool:
+        return self._ignores.match(path, folder=modes.S_ISDIR(found.st_mode))
 
     def _left_alone(self, path: str, found: os.stat_result) -> tuple[str, str] | None:
         """Why something is not synchronised, whatever its name: (slug, sentence), or None."""

@@ -65,6 +65,7 @@ CONTENTS: dict[str, dict[str, Entry]] = {
     "Folders kept in sync": {
         "link": Entry("linking", "Keep a library in a folder of this machine."),
         "unlink": Entry("linking", "Stop keeping a folder in sync; all files stay."),
+        "select": Entry("selecting", "Choose which folders of a library are on this disk."),
         "sync": Entry("syncing", "Bring folders and libraries together, once."),
         "start": Entry("running", "Keep all linked folders in sync from now on, in the background."),
         "stop": Entry("running", "End the daemon."),

@@ -10,6 +10,7 @@ from pathlib import Path
 from syncline.client.api import Api
 from syncline.client.disk import Disk
 from syncline.client.engine import Link
+from syncline.client.ignoring import read_ignores
 from syncline.client.scanner import hashed
 from syncline.client.trees import Content, Local, Skipped
 from syncline.domain.comparing import Entry, compared_checksum, root_digest
@@ -32,7 +33,7 @@ async def compare_folder(api: Api, link: Link) -> Compared:
     """Raises ``Temporary`` when files keep changing, ``Refused`` when the folder is not the one that was linked."""
     disk = Disk(Path(link.path))
     await asyncio.to_thread(disk.check_marker, link.marker)
-    local = await hashed(disk)
+    local = await hashed(disk, await asyncio.to_thread(read_ignores, disk.root))
     entries = list(_entries(local))
     if len(entries) > MAX_COMPARED_PATHS:
         detail = f"{link.path} holds more than {MAX_COMPARED_PATHS} files and folders, too many for one comparison."

@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from syncline.client.apart import apart
-from syncline.client.ignoring import Ignores
+from syncline.client.apart import Rules, apart
 from syncline.client.matching import ASIDE_PREFIX
 from syncline.client.operations import (
     Agree,
@@ -116,8 +115,7 @@ class ModelClient:
     destroyed: set[bytes] = field(default_factory=set)
     removed_unseen: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
-    ignores: Ignores = field(default_factory=Ignores)
-    deselected: set[str] = field(default_factory=set)
+    rules: Rules = field(default_factory=Rules)
 
     # -- the person
 
@@ -181,7 +179,7 @@ class ModelClient:
             parent, _, name = path.rpartition("/")
             if parent and parent not in entries:
                 continue
-            if self.ignores.match(path, folder=thing.body is None):
+            if self.rules.ignores.match(path, folder=thing.body is None):
                 ignored.add(path)
                 continue
             entries[path] = LocalEntry(
@@ -206,7 +204,7 @@ class ModelClient:
             remote,
             new_id=self.service.new_id,
             allow_removals=True,
-            apart=apart(remote, self.ignores, self.deselected),
+            apart=apart(remote, self.rules),
         )
         self._perform(planned if chance is None else _some_of(planned, chance), remote)
         return planned

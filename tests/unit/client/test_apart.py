@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncline.client.apart import apart
-from syncline.client.ignoring import Ignores, parse_ignores
+from syncline.client.apart import Rules, apart
+from syncline.client.ignoring import parse_ignores
 from tests.unit.client.model import ModelClient, Service
 
 ROUNDS_MAX = 16
@@ -34,13 +36,14 @@ def settle(client: ModelClient) -> None:
 
 def select(client: ModelClient, folders: list[str]) -> None:
     nodes = {client.service.tree.path(node): node.id for node in client.service.tree.live_nodes()}
-    client.deselected = {nodes[path] for path in folders if path in nodes}
+    deselected = frozenset(nodes[path] for path in folders if path in nodes)
+    client.rules = replace(client.rules, deselected=deselected)
 
 
 def expected(client: ModelClient) -> dict[str, bytes]:
     """What of the library is to be on a client's disk."""
     remote = client.service.remote()
-    away = apart(remote, client.ignores, client.deselected)
+    away = apart(remote, client.rules)
     tree, contents = client.service.tree, client.service.contents
     live = [node for node in tree.live_nodes() if node.id not in away]
     return {tree.path(node): contents[node.version.location.key] for node in live if node.version}
@@ -78,7 +81,7 @@ def test_nothing_is_removed_for_being_ignored_or_deselected(
                 select(client, where[0])  # type: ignore[arg-type]
             case "ignore":
                 for one in clients:
-                    one.ignores = parse_ignores(where[0])
+                    one.rules = replace(one.rules, ignores=parse_ignores(where[0]))
             case "step":
                 client.step()
     for _ in range(4):
@@ -88,7 +91,7 @@ def test_nothing_is_removed_for_being_ignored_or_deselected(
         assert client.local_files() == expected(client)
     # Selected and minded again, it is all here.
     for client in clients:
-        client.ignores, client.deselected = Ignores(), set()
+        client.rules = Rules()
     for _ in range(4):
         for client in clients:
             settle(client)

@@ -125,7 +125,7 @@ def test_an_index_of_the_version_before_keeps_its_nodes(path: Path) -> None:
         for step in (1, 2, 3):
             MIGRATIONS[step](db)
         db.execute("PRAGMA user_version = 3")
-        db.execute("INSERT INTO links VALUES (?,?,?,?,?,?,?,?,?,?)", msgspec.structs.astuple(LINK))
+        db.execute("INSERT INTO links VALUES (?,?,?,?,?,?,?,?,?,?)", msgspec.structs.astuple(LINK)[:10])
         db.executemany("INSERT INTO base VALUES ('link', ?, ?)", [(n.node, msgspec.msgpack.encode(n)) for n in nodes])
         db.executemany("INSERT INTO remote VALUES ('link', ?, ?)", [(n.node, msgspec.msgpack.encode(n)) for n in there])
     db.close()

@@ -8,7 +8,7 @@ import random
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncline.client.apart import apart
 from syncline.client.disk import Disk
+from syncline.client.ignoring import IGNORE_FILE
 from syncline.client.link_targets import leading_out
 from syncline.client.operations import Plan, SendFile
 from syncline.client.planner import plan
@@ -26,6 +28,7 @@ from syncline.client.scanner import Scanner, Seen
 from syncline.client.trees import Base, Local, Remote
 from syncline.client.walking import Agreement, Interest
 from syncline.domain.errors import Temporary
+from syncline.domain.nodes import Kind
 from tests.unit.client.clients import Client
 from tests.unit.client.fakes import Stack
 from tests.unit.client.planned import remote_node
@@ -44,16 +47,16 @@ async def look(client: Client) -> tuple[Trees, Base, Local, Remote]:
     engine = client.engine
     link = await list_changes(client.service, engine.index, engine.links()[0])
     reduced = await reduced_trees(engine.index.holdings(link), Scanner(Disk(client.folder)), link.marker)
-    local = await Scanner(Disk(client.folder)).scan()
+    local = await Scanner(Disk(client.folder), ignores=reduced.rules.ignores).scan()
     remote, _ = holdable(engine.index.remote(link))
     return reduced, engine.index.base(link), local, remote
 
 
-def planned(base: Base, local: Local, remote: Remote) -> dict[str, list[str]]:
+def planned(base: Base, local: Local, remote: Remote, away: Set[str]) -> dict[str, list[str]]:
     """What a plan does, whatever the order of what may be done in any order."""
     ids: Iterator[str] = (f"new{n}" for n in range(10_000))
     outward, unsafe = leading_out(remote, local)
-    found = plan(base, local, remote, new_id=lambda: next(ids), apart=outward)
+    found = plan(base, local, remote, new_id=lambda: next(ids), apart=outward | away)
     plans = {name: _shown(found, name, sort=name != "local") for name in Plan.__dataclass_fields__}
     return plans | {"unsafe": sorted(map(repr, unsafe)), "skipped": sorted(map(repr, local.skipped))}
 
@@ -70,14 +73,16 @@ def _shown(found: Plan, name: str, *, sort: bool) -> list[str]:
 
 async def check(client: Client) -> None:
     reduced, base, local, remote = await look(client)
-    assert planned(reduced.base, reduced.local, reduced.remote) == planned(base, local, remote)
+    whole = planned(base, local, remote, apart(remote, reduced.rules))
+    assert planned(reduced.base, reduced.local, reduced.remote, reduced.apart) == whole
 
 
 def act(person: Person, chance: random.Random) -> None:
     def path() -> str:
         return "/".join(chance.choice(NAMES) for _ in range(chance.randint(1, 3)))
 
-    name = chance.choice(["write", "write", "write", "remove", "move", "move", "move", "folder", "link", "socket"])
+    often = ["write", "write", "write", "remove", "move", "move", "move", "folder"]
+    name = chance.choice([*often, "link", "socket", "ignore", "select"])
     target = person.client.folder / path()
     try:
         match name:
@@ -85,10 +90,22 @@ def act(person: Person, chance: random.Random) -> None:
                 os.symlink(chance.choice(["a", "../b", "../../c"]), target)
             case "socket":
                 os.mknod(target, stat.S_IFSOCK | 0o600)
+            case "ignore":
+                lines = chance.sample(["a", "/b/a", "c/", "!a"], chance.randint(0, 2))
+                (person.client.folder / IGNORE_FILE).write_text("\n".join(lines))
+            case "select":
+                select(person.client, chance)
             case _:
                 person.act(name, path(), path())
     except OSError:
         return  # not to be done to what is there
+
+
+def select(client: Client, chance: random.Random) -> None:
+    index = client.engine.index
+    (link,) = client.engine.links()
+    folders = sorted(node.node for node in index.remote(link).nodes.values() if node.kind is Kind.FOLDER)
+    index.deselect(link, chance.sample(folders, min(len(folders), chance.randint(0, 2))))
 
 
 async def play(folder: Path, seed: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from syncline.client.disk import Disk
 from syncline.client.hashing import stat_of
+from syncline.client.ignoring import NO_IGNORES
 from syncline.client.scanner import hashed
 from syncline.client.verifying import State, differences, is_as_read
 from syncline.domain.errors import Refused
@@ -103,7 +104,7 @@ async def test_what_changes_while_it_is_read_is_not_judged(pair: tuple[Client, C
     agreed = engine.index.base(link)
     (alice.folder / "b").unlink()
     alice.write("a", "two, since")
-    local = await hashed(Disk(alice.folder))
+    local = await hashed(Disk(alice.folder), NO_IGNORES)
     alice.write("b", "there again")
     alice.write("a", "three, once more")
     found = differences(agreed, local, engine.index.remote(link))
