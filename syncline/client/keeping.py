@@ -232,12 +232,17 @@ class Keeper:
                     self._see()
                     self._notice(folders)
             except Unwatchable as error:
-                if not self.blind:
-                    self._told(self.link, Temporary(f"{error} It is looked at every {BLIND_RESCAN_S:.0f} s."))
-                self.blind = str(error)
-                self._schedule.rescan_s = min(BLIND_RESCAN_S, self._settings.rescan_s)
-                self._notice(None)
+                self._go_blind(str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the folder must still be looked at
+                self._go_blind(f"{self.link.path} cannot be watched ({type(error).__name__}: {error}).")
             await asyncio.sleep(REOPEN_S)
+
+    def _go_blind(self, why: str) -> None:
+        if not self.blind:
+            self._told(self.link, Temporary(f"{why} It is looked at every {BLIND_RESCAN_S:.0f} s."))
+        self.blind = why
+        self._schedule.rescan_s = min(BLIND_RESCAN_S, self._settings.rescan_s)
+        self._notice(None)
 
     def _see(self) -> None:
         if self.blind:
