@@ -22,6 +22,8 @@ from syncline.domain.nodes import Kind
 from syncline.messages.api import CommitAnswer, CommitBody, CommitRequest, ResultState
 
 _SIGN_IN_AGAIN = (401, 403)
+NOT_ALLOWED = "not-allowed"
+"""The right to write is gone, or never was: what was changed here is kept and told, and all else goes on."""
 _TOOK_EFFECT = (Status.APPLIED, Status.UNCHANGED, Status.CONFLICT)
 
 
@@ -71,10 +73,14 @@ class Commands:
         try:
             answer = await self._commits.commit(self._agreed.link.library, pending.body, key=pending.command)
         except Refused as refused:
-            if refused.status not in _SIGN_IN_AGAIN:
+            if refused.status not in _SIGN_IN_AGAIN or refused.kind == NOT_ALLOWED:
                 # Never decided and never will be: what it was to do is planned anew.
                 self._agreed.settle(pending.command, (), ())
-            raise
+            if refused.kind != NOT_ALLOWED:
+                raise
+            result = ResultState(status=Status.REFUSED, reason=refused.kind, detail=refused.detail)
+            self._summary.refused += [(sent.path, refused.kind, refused.detail) for sent in pending.sent]
+            return [result] * len(pending.sent)
         if len(answer.results) != len(pending.sent):
             raise Broken(f"The service answered {len(answer.results)} results to {len(pending.sent)} requests.")
         self.seq = max(self.seq, answer.seq)
@@ -132,7 +138,7 @@ class Commands:
     def _move(self, sent: SendMove, result: ResultState, nodes: list[BaseNode]) -> None:
         # Also when it was refused: then the library's place is another than ours, and the next plan moves it back.
         # Not when the right to write is gone: what this person did here is then left as it is.
-        if result.status is Status.REFUSED and result.reason == "not-allowed":
+        if result.status is Status.REFUSED and result.reason == NOT_ALLOWED:
             return
         self._summary.moved += result.status in _TOOK_EFFECT
         if result.status is Status.CONFLICT:

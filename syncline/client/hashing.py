@@ -41,7 +41,7 @@ def content_of(path: Path, *, at_rest_s: float = AT_REST_S) -> tuple[Stat, Conte
         except Refused:
             return None  # it grew or shrank
         after = os.fstat(descriptor)
-        if time.time() - after.st_mtime_ns / 1e9 < at_rest_s and _is_open_for_writing(descriptor):
+        if 0 <= time.time() - after.st_mtime_ns / 1e9 < at_rest_s and _is_open_for_writing(descriptor):
             return None
     if _moment(before) != _moment(after):
         return None

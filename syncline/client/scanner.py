@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -102,8 +103,8 @@ class Scanner:
         return None
 
     async def _hash(self, walked: Walked, entry: LocalEntry) -> None:
-        fresh_s = time.time() - entry.stat.ctime_ns / 1e9
-        if 0 <= fresh_s < SETTLED_AFTER_S:
+        fresh_s = _age_s(entry.stat)
+        if fresh_s < SETTLED_AFTER_S:
             await asyncio.sleep(SETTLED_AFTER_S - fresh_s)
         try:
             found = await asyncio.to_thread(content_of, self.disk.root / entry.path, at_rest_s=self.at_rest_s)
@@ -113,7 +114,7 @@ class Scanner:
             walked.unsure.add(entry.path)
             walked.skipped.append(Skipped(entry.path, "unreadable", f"cannot be read ({error.strerror})"))
             return
-        if found is None or time.time() - found[0].ctime_ns / 1e9 < SETTLED_AFTER_S / 2:
+        if found is None or _age_s(found[0]) < SETTLED_AFTER_S / 2:
             walked.unsure.add(entry.path)
             return
         stat, content = found
@@ -128,6 +129,12 @@ class Scanner:
         if len(self.remembered) >= REMEMBERED_MAX:
             self.remembered.clear()
         self.remembered[entry.path] = (stat, content)
+
+
+def _age_s(stat: Stat) -> float:
+    """How long ago a file was last written to. One from the future was written before the clock was set back."""
+    age_s = time.time() - stat.ctime_ns / 1e9
+    return age_s if age_s >= 0 else math.inf
 
 
 async def hashed(disk: Disk, ignores: Ignores, progress: Progress | None = None) -> Local:

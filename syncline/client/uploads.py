@@ -10,7 +10,7 @@ from functools import partial
 
 from syncline.client import filelog
 from syncline.client.agreed import Agreed
-from syncline.client.commands import Commands
+from syncline.client.commands import NOT_ALLOWED, Commands
 from syncline.client.credentials import GrantCredentials, Permissions
 from syncline.client.disk import DISK_REFUSALS, Changed, Disk
 from syncline.client.index import Index, PendingUpload
@@ -112,7 +112,11 @@ class Uploads:
                 return
             counter = self._next_counter()
             intents = [self._intent(file, counter) for file in ready]
-            answer = await self._permissions.uploads(self._library, m.UploadRequest(intents=intents))
+            try:
+                answer = await self._permissions.uploads(self._library, m.UploadRequest(intents=intents))
+            except Refused as refused:
+                self._not_allowed(ready, refused)
+                return
             s3 = self._transfers.s3(GrantCredentials(self._permissions, self._library, answer))
             sent: list[tuple[SendFile, m.Permitted]] = []
             puts = [
@@ -155,7 +159,11 @@ class Uploads:
             counter = self._next_counter()
             intent = self._intent(file, counter)
             ident = upload_ident(self._parent(file), file.name, file.node, file.base_version, file.content)
-            answer, begun = await self._take_up(ident, intent)
+            try:
+                answer, begun = await self._take_up(ident, intent)
+            except Refused as refused:
+                self._not_allowed([file], refused)
+                return
             permitted = answer.permits[0]
             if begun is not None:
                 permitted = m.Permitted(node=begun.node, version=begun.version, key=begun.key, permit=begun.permit)
@@ -201,6 +209,12 @@ class Uploads:
         return await self._permissions.uploads(self._library, m.UploadRequest(intents=[intent])), None
 
     # -- common
+
+    def _not_allowed(self, files: Sequence[SendFile], refused: Refused) -> None:
+        """Tell that these cannot be sent by this person, or raise what else it is."""
+        if refused.kind != NOT_ALLOWED:
+            raise refused
+        self._summary.refused += [(file.path, refused.kind, refused.detail) for file in files]
 
     @property
     def _library(self) -> str:

@@ -156,6 +156,8 @@ class FakeService:
 
     async def commit(self, library: str, body: bytes, *, key: str) -> m.CommitAnswer:
         self.hook("commit")
+        if self.role is Role.VIEWER:
+            raise Refused("not-allowed", "Viewers do not change anything.", status=403)
         command = id_from_bytes(hashlib.sha256(f"{self.device} {key}".encode()).digest())
         if self.stack.bodies.setdefault(command, body) != body:
             raise Refused("idempotency-key-reused", "Another body under the same key.", status=422)
