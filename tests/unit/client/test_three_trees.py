@@ -18,6 +18,8 @@ from tests.unit.client.model import ModelClient, Service, Thing
 from tests.unit.client.shapes import ARRANGING, BENIGN, Act, Seed, Shape, acts, grown, perturbed, seeds
 
 ROUNDS_MAX = 16
+EXAMPLES = 2 * settings().max_examples
+"""More with HYPOTHESIS_PROFILE=thorough."""
 ROUNDS_BY_CHANCE = 6
 DEVICES = ("alice", "bob", "carol")
 
@@ -100,7 +102,7 @@ def one_thing_at_a_time(planned: Plan) -> None:
 
 
 @given(seeds, acts(max_size=12))
-@settings(max_examples=400)
+@settings(max_examples=EXAMPLES)
 def test_alone_a_tree_reaches_the_library_as_it_is(seeds: list[Seed], acts: list[Act]) -> None:
     """And nothing on the own disk is touched."""
     world = World(seeds)
@@ -114,7 +116,7 @@ def test_alone_a_tree_reaches_the_library_as_it_is(seeds: list[Seed], acts: list
 
 
 @given(seeds, acts(ARRANGING, max_size=12))
-@settings(max_examples=400)
+@settings(max_examples=EXAMPLES)
 def test_what_is_only_moved_stays_what_it_is(seeds: list[Seed], acts: list[Act]) -> None:
     """However things change places, names among themselves included: all keep their ids, and no content is sent."""
     world = World(seeds, none_empty=True)
@@ -129,7 +131,7 @@ def test_what_is_only_moved_stays_what_it_is(seeds: list[Seed], acts: list[Act])
 
 
 @given(seeds, acts(), acts())
-@settings(max_examples=600)
+@settings(max_examples=EXAMPLES)
 def test_two_trees_become_one(seeds: list[Seed], alices: list[Act], bobs: list[Act]) -> None:
     """Whoever goes first: all agree in the end, and nothing is lost that nobody gave up."""
     for order in (("alice", "bob", "carol"), ("bob", "alice", "carol")):
@@ -140,7 +142,7 @@ def test_two_trees_become_one(seeds: list[Seed], alices: list[Act], bobs: list[A
 
 
 @given(seeds, acts(max_size=5), acts(max_size=5), acts(max_size=5))
-@settings(max_examples=200)
+@settings(max_examples=EXAMPLES)
 def test_three_trees_become_one(seeds: list[Seed], alices: list[Act], bobs: list[Act], carols: list[Act]) -> None:
     world = World(seeds)
     for device, script in zip(DEVICES, (alices, bobs, carols), strict=True):
@@ -149,7 +151,7 @@ def test_three_trees_become_one(seeds: list[Seed], alices: list[Act], bobs: list
 
 
 @given(seeds, acts(), acts(), st.randoms(use_true_random=False))
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 def test_in_any_order_and_with_any_of_it_left_undone(
     seeds: list[Seed], alices: list[Act], bobs: list[Act], chance: Random
 ) -> None:
@@ -161,7 +163,7 @@ def test_in_any_order_and_with_any_of_it_left_undone(
 
 
 @given(seeds, acts(BENIGN), acts(ARRANGING))
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 def test_what_does_not_touch_has_one_outcome(seeds: list[Seed], alices: list[Act], bobs: list[Act]) -> None:
     """Alice edits and adds, Bob moves about: the outcome is Bob's tree with Alice's content, whoever goes first."""
     alices = [(what, which, where, 8 + named % 8) for what, which, where, named in alices]  # under names of her own
