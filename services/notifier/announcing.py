@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from services.notifier.aside import SettingAside
 from services.notifier.due import DUE_PER_SHARD, DueLoop
 from services.notifier.mailboxes import Mailboxes
 from services.notifier.windows import NEVER
@@ -12,11 +13,11 @@ from syncline.domain.digests import Happened
 from syncline.domain.membership import is_news
 from syncline.domain.preferences import Terms
 from syncline.ports.clock import Clock
-from syncline.ports.tables import Tables
+from syncline.ports.tables import Row, Table, Tables
 from syncline.serving.logging import get_logger
 from syncline.store.checkpoints import ANY_LIFE, MEMBERS, Checkpoints
 from syncline.store.follows import NOTHING_SAID, Follows, terms_of
-from syncline.store.membership import SHARDS, Changes, MemberChanges, MembersMoved
+from syncline.store.membership import SHARDS, Changes, MemberChanges, MembersMoved, due_row
 
 TICK_S = 3.0
 AT_ONCE = 4
@@ -26,8 +27,8 @@ EPOCHS_AT_ONCE = 256
 class Announcer(DueLoop[MembersMoved]):
     """Doing it again tells nobody twice: a mailbox knows the last epoch that it was told of."""
 
-    def __init__(self, tables: Tables, mailboxes: Mailboxes, *, clock: Clock) -> None:
-        super().__init__(clock, tick_s=TICK_S, at_once=AT_ONCE)
+    def __init__(self, tables: Tables, mailboxes: Mailboxes, aside: SettingAside, *, clock: Clock) -> None:
+        super().__init__(clock, aside, tick_s=TICK_S, at_once=AT_ONCE)
         self._changes = MemberChanges(tables)
         self._checkpoints = Checkpoints(tables)
         self._follows = Follows(tables)
@@ -48,6 +49,9 @@ class Announcer(DueLoop[MembersMoved]):
             after = epochs[-1]
         await self._changes.settled(due)
         get_logger().info("members-announced", library=library, epoch=due.epoch, followers=len(following))
+
+    def row_of(self, due: MembersMoved) -> tuple[Table, Row]:
+        return Table.DIRECTORY, due_row(due)
 
     async def _following(self, library: str) -> dict[str, Terms]:
         """The members that follow the library itself and want to hear of this."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.notifier.announcing import Announcer
+from services.notifier.aside import SettingAside
 from services.notifier.composing import Composer
 from services.notifier.delivering import Deliverer, Hooks
 from services.notifier.digesting import Digesting
@@ -108,9 +109,10 @@ def make_notifier(
     hooks = Hooks(ports.tables, ports.clock)
     gathering = Gathering(journal, incarnations, trees, follows, Checkpoints(ports.tables), mailboxes, hooks)
     consumer = Consumer(ports.queues, Queue.NOTIFY, gather_moves(gathering), clock=ports.clock, metrics=metrics)
-    sender = Sender(mailboxes, composer, mailer, suppressions, clock=ports.clock, metrics=metrics)
-    deliverer = Deliverer(ports.tables, ports.queues, ports.poster, clock=ports.clock, metrics=metrics)
-    announcer = Announcer(ports.tables, mailboxes, clock=ports.clock)
+    aside = SettingAside(ports.tables, ports.clock, metrics)
+    sender = Sender(mailboxes, composer, mailer, suppressions, aside, clock=ports.clock, metrics=metrics)
+    deliverer = Deliverer(ports.tables, ports.queues, ports.poster, aside, clock=ports.clock, metrics=metrics)
+    announcer = Announcer(ports.tables, mailboxes, aside, clock=ports.clock)
     posting = Posting(ports.tables, mailer, renderer, ports.clock, metrics, link_keys=link_keys, public_url=public_url)
     letters = Consumer(
         ports.queues, Queue.LETTERS, post_letters(posting), clock=ports.clock, metrics=metrics, receivers=1

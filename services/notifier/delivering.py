@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 
 from services.notifier import hooks
+from services.notifier.aside import SettingAside
 from services.notifier.due import DUE_PER_SHARD, DueLoop, pause_ms
 from services.notifier.hooks import LEASE_MS
 from services.notifier.reaching import Poster
@@ -21,14 +22,14 @@ from syncline.messages.send_letter import encode as encode_letter
 from syncline.messages.webhook_delivery import SIGNATURE_HEADER, WEBHOOK_HEADER, Delivery, ToldChange, encode
 from syncline.ports.clock import Clock
 from syncline.ports.queues import Queue, Queues
-from syncline.ports.tables import Tables
+from syncline.ports.tables import Row, Table, Tables
 from syncline.serving.logging import get_logger
 from syncline.serving.metrics import Metrics
 from syncline.store.directory import Directory
 from syncline.store.follows import Follows
 from syncline.store.incarnations import Life
 from syncline.store.journal import Journal
-from syncline.store.webhooks import SHARDS, Due, Webhook, Webhooks
+from syncline.store.webhooks import SHARDS, Due, Webhook, Webhooks, due_row
 
 TICK_S = 2.0
 AT_ONCE = 8
@@ -69,8 +70,10 @@ class Hooks:
 class Deliverer(DueLoop[Due]):
     """The part of the service that tells webhooks."""
 
-    def __init__(self, tables: Tables, queues: Queues, poster: Poster, *, clock: Clock, metrics: Metrics) -> None:
-        super().__init__(clock, tick_s=TICK_S, at_once=AT_ONCE)
+    def __init__(
+        self, tables: Tables, queues: Queues, poster: Poster, aside: SettingAside, *, clock: Clock, metrics: Metrics
+    ) -> None:
+        super().__init__(clock, aside, tick_s=TICK_S, at_once=AT_ONCE)
         self._webhooks = Webhooks(tables)
         self._journal = Journal(tables)
         self._directory = Directory(tables)
@@ -102,6 +105,9 @@ class Deliverer(DueLoop[Due]):
         await change(self._webhooks, mine, lambda hook: transition(hook) if hooks.holds(hook, mine) else hook)
         self._results.labels(result).inc()
         get_logger().info("webhook", library=mine.library, webhook=mine.id, result=result)
+
+    def row_of(self, due: Due) -> tuple[Table, Row]:
+        return Table.MAIL, due_row(due)
 
     async def _claim(self, due: Due) -> Webhook | None:
         """The webhook in our hands, None when another has it or it is gone. One conditional write."""

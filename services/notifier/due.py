@@ -7,12 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from syncline.domain.errors import Temporary
+from services.notifier.aside import SettingAside
+from syncline.domain.errors import Broken, Temporary
 from syncline.ports.clock import Clock
+from syncline.ports.tables import Row, Table
 from syncline.serving.logging import get_logger
+from syncline.store.aside import DamagedRow
 
 DUE_PER_SHARD = 64
 """What of one shard is looked at in one round; the rest waits for the next."""
+DAMAGED_PER_ROUND_MAX = 64
+"""So many rows that cannot be read are set aside before a round waits for the next."""
 RETRY_S = (10, 30, 120, 600, 1800, 3600)
 """Pauses after failures; the last one again and again."""
 
@@ -25,10 +30,14 @@ def pause_ms(attempts: int) -> int:
 
 
 class DueLoop(ABC, Generic[D]):
-    """A part of the service: finds what is due and does it, ``at_once`` at a time, then rests for ``tick_s``."""
+    """A part of the service: finds what is due and does it, ``at_once`` at a time, then rests for ``tick_s``.
 
-    def __init__(self, clock: Clock, *, tick_s: float, at_once: int) -> None:
+    A row that cannot be read is set aside, and so is one that is due and can never be done; the others go on.
+    """
+
+    def __init__(self, clock: Clock, aside: SettingAside, *, tick_s: float, at_once: int) -> None:
         self._clock = clock
+        self._aside = aside
         self._tick_s = tick_s
         self._draining = asyncio.Event()
         self._at_once = asyncio.Semaphore(at_once)
@@ -39,7 +48,12 @@ class DueLoop(ABC, Generic[D]):
 
     @abstractmethod
     async def do(self, due: D) -> None:
-        """Do it, unless it is done already or in other hands."""
+        """Do it, unless it is done already or in other hands. Raises ``DamagedRow`` for a row that it met, and
+        then meets no more; ``Broken`` when it can never be done."""
+
+    @abstractmethod
+    def row_of(self, due: D) -> tuple[Table, Row]:
+        """The row that says that it is due."""
 
     async def start(self) -> None:
         """Nothing to make ready."""
@@ -61,15 +75,29 @@ class DueLoop(ABC, Generic[D]):
 
     async def round(self) -> None:
         """All that is due by now; one in trouble does not hold up the others. Raises the first one's trouble."""
-        ends = await asyncio.gather(*map(self._one, await self.find_due()), return_exceptions=True)
+        ends = await asyncio.gather(*map(self._one, await self._find()), return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
 
+    async def _find(self) -> Sequence[D]:
+        for _ in range(DAMAGED_PER_ROUND_MAX):
+            try:
+                return await self.find_due()
+            except DamagedRow as damaged:
+                await self._aside.set_aside(type(self).__name__, damaged)
+        return ()
+
     async def _one(self, due: D) -> None:
         async with self._at_once:
-            if not self._draining.is_set():
+            if self._draining.is_set():
+                return
+            try:
                 await self.do(due)
+            except DamagedRow as damaged:
+                await self._aside.set_aside(type(self).__name__, damaged)
+            except Broken as error:
+                await self._aside.set_aside(type(self).__name__, DamagedRow(*self.row_of(due), str(error)))
 
     async def _rest(self) -> None:
         waits = [

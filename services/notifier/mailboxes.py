@@ -23,11 +23,12 @@ import msgspec
 
 from services.notifier import windows
 from services.notifier.windows import Mailbox, Window
-from syncline.domain.errors import Broken, ConditionFailed, Temporary
+from syncline.domain.errors import ConditionFailed, Temporary
 from syncline.domain.preferences import DEFAULT, Terms
 from syncline.ports.clock import Clock
 from syncline.ports.tables import Absent, Delete, Equals, Key, Put, Row, Table, Tables
-from syncline.store.codec import number, pack, unpack
+from syncline.store.aside import reading
+from syncline.store.codec import blob, number, pack, unpack
 from syncline.store.incarnations import Life
 
 SHARDS = 16
@@ -99,14 +100,19 @@ class Mailboxes:
             await self._change(Mailbox(library, account, lane=terms.lane), transition)
 
     async def due(self, shard: int, *, limit: int) -> list[Due]:
-        """What is due by now in a shard, the longest waiting first."""
+        """What is due by now in a shard, the longest waiting first. Raises ``DamagedRow``."""
         last = f"{self._clock.now_ms():015d}~"
         rows = self._tables.query(Table.MAIL, f"due#{shard}", last=last, limit=limit)
         return [_due(row) async for row in rows]
 
     async def claim(self, due: Due) -> Mailbox | None:
-        """The mailbox with the window claimed for us, None when another has it. One conditional write."""
+        """The mailbox with the window claimed for us, None when another has it. One conditional write. The due row of a
+        mailbox that is not there, since it was set aside, is forgotten."""
         box, rev = await self._read(Mailbox(due.library, due.account, lane=due.lane))
+        if not rev:
+            row = due_row(due)
+            await self._tables.write(Delete(Table.MAIL, Key(str(row["pk"]), str(row["sk"]))))
+            return None
         claimed = windows.claim(box, due.first, now_ms=self._clock.now_ms())
         if claimed is None:
             return None
@@ -141,11 +147,12 @@ class Mailboxes:
         raise Temporary(f"The mailbox of {whose.account} for {whose.library} keeps changing; try again")
 
     async def _read(self, whose: Mailbox) -> tuple[Mailbox, int]:
-        """The mailbox of this library, follower and lane, as it is stored."""
+        """The mailbox of this library, follower and lane, as it is stored. Raises ``DamagedRow``."""
         row = await self._tables.get(Table.MAIL, _mailbox_key(whose))
         if row is None:
             return Mailbox(whose.library, whose.account, lane=whose.lane, incarnation=whose.incarnation), 0
-        return unpack(Mailbox, row["body"]), number(row, "rev")
+        with reading(Table.MAIL, row):
+            return unpack(Mailbox, blob(row, "body")), number(row, "rev")
 
     async def _write(self, before: Mailbox, after: Mailbox, rev: int) -> None:
         key = _mailbox_key(after)
@@ -179,10 +186,15 @@ def _due_keys(box: Mailbox) -> set[Key]:
 
 
 def _due_key(box: Mailbox, window: Window) -> Key:
-    whose = f"{box.library}#{box.account}"
-    lane = f"#{box.lane}" if box.lane else ""
+    row = due_row(Due(window.due_at_ms, box.library, box.account, window.first, box.lane))
+    return Key(str(row["pk"]), str(row["sk"]))
+
+
+def due_row(due: Due) -> Row:
+    whose = f"{due.library}#{due.account}"
+    lane = f"#{due.lane}" if due.lane else ""
     shard = zlib.crc32(f"{whose}{lane}".encode()) % SHARDS
-    return Key(f"due#{shard}", f"{window.due_at_ms:015d}#{whose}#{window.first}{lane}")
+    return {"pk": f"due#{shard}", "sk": f"{due.due_at_ms:015d}#{whose}#{due.first}{lane}"}
 
 
 def _by_sk(key: Key) -> str:
@@ -190,8 +202,6 @@ def _by_sk(key: Key) -> str:
 
 
 def _due(row: Row) -> Due:
-    try:
+    with reading(Table.MAIL, row):
         due_at, library, account, first, *lane = str(row["sk"]).split("#")
         return Due(int(due_at), library, account, int(first), "#".join(lane))
-    except ValueError:
-        raise Broken(f"The due row {row['sk']!r} is damaged") from None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+from services.notifier.aside import SettingAside
 from services.notifier.composing import Composer, Nothing
 from services.notifier.due import DUE_PER_SHARD, DueLoop, pause_ms
-from services.notifier.mailboxes import SHARDS, Due, Mailboxes
+from services.notifier.mailboxes import SHARDS, Due, Mailboxes, due_row
 from services.notifier.windows import LEASE_MS, Mailbox, Window
 from syncline.domain.errors import ConditionFailed, Refused, SynclineError, Temporary
 from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
+from syncline.ports.tables import Row, Table
 from syncline.serving.logging import get_logger
 from syncline.serving.metrics import Metrics
 from syncline.store.suppressions import Suppressions
@@ -36,11 +38,12 @@ class Sender(DueLoop[Due]):
         composer: Composer,
         mailer: Mailer,
         suppressions: Suppressions,
+        aside: SettingAside,
         *,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        super().__init__(clock, tick_s=TICK_S, at_once=SENDS_AT_ONCE)
+        super().__init__(clock, aside, tick_s=TICK_S, at_once=SENDS_AT_ONCE)
         self._mailboxes = mailboxes
         self._composer = composer
         self._mailer = mailer
@@ -72,6 +75,9 @@ class Sender(DueLoop[Due]):
         else:
             await self._finish(box)
             self._mails.labels(result).inc()
+
+    def row_of(self, due: Due) -> tuple[Table, Row]:
+        return Table.MAIL, due_row(due)
 
     async def _finish(self, box: Mailbox) -> None:
         """Say that it is done, trying hard: a window that was sent but does not say so is sent again."""

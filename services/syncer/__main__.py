@@ -20,7 +20,9 @@ async def main() -> None:
     configure_logging(SERVICE, settings.log_level)
     async with connect(settings) as aws:
         ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, SystemClock())
-        keeping = Keeping(settings.archive_s, settings.snapshot_changes, settings.commits_retained)
+        keeping = Keeping(
+            settings.archive_s, settings.snapshot_changes, settings.commits_retained, settings.replaced_kept_s
+        )
         syncer = make_syncer(
             ports,
             token_keys=settings.secrets().token_keys,

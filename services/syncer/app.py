@@ -15,6 +15,7 @@ from services.syncer.heads import HeadsReader, Memberships
 from services.syncer.holding import Holding
 from services.syncer.hub import HELD_MAX, Hub
 from services.syncer.starting import COMMITS_RETAINED, Starting
+from services.syncer.tidying import REPLACED_KEPT_S
 from services.syncer.trees import Trees
 from syncline.domain.capabilities import SigningKey
 from syncline.messages import api
@@ -57,11 +58,13 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How often the bucket is brought up to date, what wants a snapshot, and how long changes are told one by one."""
+    """How often the bucket is brought up to date, what wants a snapshot, how long changes are told one by one, and how
+    long what was replaced in the bucket stays."""
 
     archive_s: float = ARCHIVE_S
     snapshot_changes: int = SNAPSHOT_CHANGES
     commits_retained: int = COMMITS_RETAINED
+    replaced_kept_s: int = REPLACED_KEPT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ def make_syncer(
         metrics,
         interval_s=keeping.archive_s,
         snapshot_changes=keeping.snapshot_changes,
+        replaced_kept_s=keeping.replaced_kept_s,
     )
     return Syncer(app, hub, consumer, holding, archiver)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from services.syncer.tidying import Tidying
+from services.syncer.tidying import REPLACED_KEPT_S, Tidying
 from syncline.domain.commits import Commit
 from syncline.domain.errors import SynclineError, Temporary
 from syncline.domain.rights import Role, highest
@@ -54,6 +54,7 @@ class Archiver:
         *,
         interval_s: float = ARCHIVE_S,
         snapshot_changes: int = SNAPSHOT_CHANGES,
+        replaced_kept_s: int = REPLACED_KEPT_S,
     ) -> None:
         self._journal = Journal(tables)
         self._directory = Directory(tables)
@@ -65,7 +66,7 @@ class Archiver:
         self._store = ArchiveStore(tables)
         self._archive = Archive(objects)
         self._snapshots = TreeSnapshots(objects, self._journal, self._store, clock)
-        self._tidying = Tidying(objects, clock)
+        self._tidying = Tidying(objects, clock, kept_s=replaced_kept_s)
         self._clock = clock
         self._interval_s = interval_s
         self._snapshot_changes = snapshot_changes

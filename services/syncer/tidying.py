@@ -1,7 +1,8 @@
 """Deleting from the archive what something newer has replaced: pieces of full segments, old snapshots, old ``About``s.
 
 Nothing goes before what replaces it was read back whole (of a snapshot: before its record is in the tables), nor for
-``REPLACED_KEPT_S`` after: whoever listed the archive, or was sent to a snapshot, finds for that long what was named.
+``REPLACED_KEPT_S`` (or what a setting says) after: whoever listed the archive, or was sent to a snapshot, finds for
+that long what was named.
 Every step may be cut short or done twice, by anyone, at once.
 """
 
@@ -35,9 +36,10 @@ SNAPSHOTS_KEPT = 2
 
 
 class Tidying:
-    def __init__(self, objects: ObjectStore, clock: Clock) -> None:
+    def __init__(self, objects: ObjectStore, clock: Clock, *, kept_s: int = REPLACED_KEPT_S) -> None:
         self._objects = objects
         self._clock = clock
+        self._kept_s = kept_s
 
     async def segments(self, library: str, incarnation: str, done: int, upto: int) -> int:
         """Delete the pieces of the segments after ``done`` that are full by ``upto``; up to which seq nothing is left
@@ -99,4 +101,4 @@ class Tidying:
         return True
 
     def _is_long_ago(self, newer: ListedVersion) -> bool:
-        return newer.last_modified + REPLACED_KEPT_S <= self._clock.now_ms() // 1000
+        return newer.last_modified + self._kept_s <= self._clock.now_ms() // 1000

@@ -32,6 +32,7 @@ CONTENTS: dict[str, Entry] = {
     "journal": Entry("journal", "Read a library's journal: who changed what, and when."),
     "queues": Entry("queues", "Say how many messages and dead letters wait."),
     "dead-letters": Entry("queues", "List, redrive and purge dead letters."),
+    "set-aside": Entry("queues", "List rows that the notifier has set aside, and put them back."),
     "check": Entry("checking", "Compare views with journals, and look whether all bytes are there."),
     "rebuild": Entry("rebuilding", "Make a library again from the bucket alone."),
     "retention": Entry("retention", "Say how long a library keeps versions and trash, or put it on hold."),

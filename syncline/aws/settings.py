@@ -18,6 +18,7 @@ SNAPSHOT_CHANGES = 10_000
 COMMITS_RETAINED = 100_000
 SWEEP_INTERVAL_S = 900
 FREE_AFTER_S = 30 * 24 * 3600
+REPLACED_KEPT_S = 24 * 3600
 LOG_LEVEL = "info"
 MIN_KEY_BYTES = 32
 _TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+")
@@ -173,6 +174,11 @@ class Settings:
     def commits_retained(self) -> int:
         """How many commits a client may be behind before it is sent to a snapshot."""
         return self._number("SYNCLINE_COMMITS_RETAINED", COMMITS_RETAINED)
+
+    @property
+    def replaced_kept_s(self) -> int:
+        """How long what was replaced in the archive stays in the bucket."""
+        return self._number("SYNCLINE_REPLACED_KEPT_SECONDS", REPLACED_KEPT_S)
 
     @property
     def sweep_interval_s(self) -> int:

@@ -23,7 +23,8 @@ from syncline.domain.digests import SeqRange
 from syncline.domain.errors import ConditionFailed
 from syncline.domain.membership import MemberChange
 from syncline.ports.tables import Absent, Condition, Delete, Equals, Exists, Key, Put, Row, Table, Tables, Update, Value
-from syncline.store.codec import number, pack, text, unpack
+from syncline.store.aside import reading
+from syncline.store.codec import blob, number, pack, text, unpack
 
 SHARDS = 4
 KEPT_S = 90 * 24 * 3600
@@ -50,11 +51,16 @@ class GroupChange(msgspec.Struct, frozen=True):
 
 def written(library: str, epoch: int, changes: Sequence[MemberChange]) -> list[Put]:
     """For the transaction that moves the members' epoch to ``epoch``: the changes, and that they are to be told."""
-    key, due = _key(library, epoch), _due_key(library)
+    key = _key(library, epoch)
     return [
         Put(Table.DIRECTORY, {"pk": key.pk, "sk": key.sk, "body": pack(tuple(changes))}),
-        Put(Table.DIRECTORY, {"pk": due.pk, "sk": due.sk, "epoch": epoch}),
+        Put(Table.DIRECTORY, due_row(MembersMoved(library, epoch))),
     ]
+
+
+def due_row(moved: MembersMoved) -> Row:
+    key = _due_key(moved.library)
+    return {"pk": key.pk, "sk": key.sk, "epoch": moved.epoch}
 
 
 def taken_in(library: str, group: str, rev: int, *, before: int) -> Put:
@@ -76,15 +82,16 @@ class MemberChanges:
         self._tables = tables
 
     async def due(self, shard: int, *, limit: int) -> list[MembersMoved]:
-        """Libraries with something to tell, by id."""
+        """Libraries with something to tell, by id. Raises ``DamagedRow``."""
         rows = self._tables.query(Table.DIRECTORY, f"memberdue#{shard}", limit=limit)
-        return [MembersMoved(str(row["sk"]), number(row, "epoch")) async for row in rows]
+        return [_moved(row) async for row in rows]
 
     async def read(self, library: str, after: int, upto: int, *, limit: int) -> list[tuple[int, Changes]]:
-        """The changes after an epoch, with the epoch each led to; those of ``limit`` epochs at most."""
+        """The changes after an epoch, with the epoch each led to; those of ``limit`` epochs at most. Raises
+        ``DamagedRow``."""
         first, last = _key(library, after + 1), _key(library, upto)
         rows = self._tables.query(Table.DIRECTORY, first.pk, first=first.sk, last=last.sk, limit=limit)
-        return [(int(str(row["sk"])), unpack(Changes, row["body"])) async for row in rows]
+        return [_numbered(row) async for row in rows]
 
     async def in_ranges(self, library: str, ranges: Sequence[SeqRange], *, limit: int) -> list[MemberChange]:
         """All changes of these epochs, in order; those of ``limit`` epochs at most."""
@@ -123,6 +130,16 @@ class MemberChanges:
         """The group's libraries have them."""
         for change in changes:
             await self._tables.write(Delete(Table.DIRECTORY, _group_key(group, change.rev)))
+
+
+def _moved(row: Row) -> MembersMoved:
+    with reading(Table.DIRECTORY, row):
+        return MembersMoved(str(row["sk"]), number(row, "epoch"))
+
+
+def _numbered(row: Row) -> tuple[int, Changes]:
+    with reading(Table.DIRECTORY, row):
+        return int(str(row["sk"])), unpack(Changes, blob(row, "body"))
 
 
 def _key(library: str, epoch: int) -> Key:

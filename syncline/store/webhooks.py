@@ -13,16 +13,19 @@ who signs has to have it. The table is encrypted at rest, and the secret never l
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 
 import msgspec
 
-from syncline.domain.errors import Broken, ConditionFailed, Refused
+from syncline.domain.errors import ConditionFailed, Refused
 from syncline.ports.tables import Absent, Below, Delete, Equals, Exists, Key, Put, Row, Table, Tables, Update
-from syncline.store.codec import number, pack, unpack
+from syncline.store.aside import reading
+from syncline.store.codec import blob, number, pack, unpack
 
 WEBHOOKS_MAX = 10
 """Of one library, those that are disabled among them."""
+COUNTED_MAX = 1_000
 SHARDS = 4
 _FIRST_ID = "2"
 """Ids come after what is no webhook."""
@@ -64,9 +67,12 @@ class Webhooks:
         self._tables = tables
 
     async def get(self, library: str, webhook: str) -> tuple[Webhook, int] | None:
-        """A webhook and its ``rev``."""
+        """A webhook and its ``rev``. Raises ``DamagedRow``."""
         row = await self._tables.get(Table.MAIL, _key(library, webhook))
-        return None if row is None else (unpack(Webhook, row["body"]), number(row, "rev"))
+        if row is None:
+            return None
+        with reading(Table.MAIL, row):
+            return unpack(Webhook, blob(row, "body")), number(row, "rev")
 
     async def of_library(self, library: str) -> list[Webhook]:
         """All of them, by id."""
@@ -76,6 +82,7 @@ class Webhooks:
     async def add(self, webhook: Webhook) -> None:
         """Raises ``Refused("too-many-webhooks")``, however many are added at once; ``ConditionFailed`` when the id is
         taken."""
+        await self._count(webhook.library)
         one_more = Update(Table.MAIL, _count_key(webhook.library), add={"count": 1}, when=Below("count", WEBHOOKS_MAX))
         try:
             await self._tables.transact([Put(Table.MAIL, _row(webhook, 1), Absent()), one_more])
@@ -87,11 +94,21 @@ class Webhooks:
 
     async def remove(self, library: str, webhook: str) -> None:
         """Raises ``Refused("no-such-webhook")``."""
+        await self._count(library)
         try:
             one_less = Update(Table.MAIL, _count_key(library), add={"count": -1})
             await self._tables.transact([Delete(Table.MAIL, _key(library, webhook), Exists()), one_less])
         except ConditionFailed:
             raise no_such_webhook() from None
+
+    async def _count(self, library: str) -> None:
+        """Webhooks may be older than the row that counts them: then that is made first."""
+        key = _count_key(library)
+        if await self._tables.get(Table.MAIL, key) is None:
+            rows = self._tables.query(Table.MAIL, key.pk, first=_FIRST_ID, limit=COUNTED_MAX)
+            present = len([row async for row in rows])
+            with contextlib.suppress(ConditionFailed):
+                await self._tables.write(Put(Table.MAIL, {"pk": key.pk, "sk": key.sk, "count": present}, Absent()))
 
     async def change(self, before: Webhook, after: Webhook, rev: int) -> None:
         """Raises ``ConditionFailed`` when it is not as it was read any more."""
@@ -104,7 +121,7 @@ class Webhooks:
         await self._tables.transact([put, *dues])
 
     async def due(self, shard: int, *, now_ms: int, limit: int) -> list[Due]:
-        """What is due by now in a shard, the longest waiting first."""
+        """What is due by now in a shard, the longest waiting first. Raises ``DamagedRow``."""
         rows = self._tables.query(Table.MAIL, f"webhookdue#{shard}", last=f"{now_ms:015d}~", limit=limit)
         return [_due(row) async for row in rows]
 
@@ -138,9 +155,12 @@ def _due_row_key(webhook: str, library: str, due_at_ms: int) -> Key:
     return Key(f"webhookdue#{zlib.crc32(webhook.encode()) % SHARDS}", f"{due_at_ms:015d}#{library}#{webhook}")
 
 
+def due_row(due: Due) -> Row:
+    key = _due_row_key(due.webhook, due.library, due.due_at_ms)
+    return {"pk": key.pk, "sk": key.sk}
+
+
 def _due(row: Row) -> Due:
-    try:
+    with reading(Table.MAIL, row):
         due_at, library, webhook = str(row["sk"]).split("#")
         return Due(int(due_at), library, webhook)
-    except ValueError:
-        raise Broken(f"The due row {row['sk']!r} is damaged") from None

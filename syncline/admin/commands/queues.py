@@ -12,7 +12,9 @@ from syncline.admin.calling import Answer, Call, command, group, require_yes, ye
 from syncline.admin.recording import record
 from syncline.client.cli.output import columns, counted, name_text, size_text, time_text
 from syncline.ports.queues import MAX_RECEIVE, DeadLetter, Queue
+from syncline.store.aside import Aside, AsideRow
 
+ASIDE_MAX = 1_000
 LETTERS_DEFAULT = 1_000
 LETTERS_MAX = 100_000
 REASON_KEPT = 500
@@ -26,13 +28,19 @@ limit_option = click.option(
 
 @command("queues", examples=["syncline-admin queues", "syncline-admin queues --json"])
 async def queues(call: Call) -> Answer:
-    """Say how many messages wait on each queue, and how many dead letters. SQS counts about, not exactly."""
+    """Say how many messages wait on each queue, and how many dead letters. SQS counts about, not exactly.
+
+    Says too how many rows the notifier has set aside, as it could not read them.
+    """
     async with call.ports() as ports:
         found = [(queue, await ports.queues.depth(queue), await ports.queues.dead_depth(queue)) for queue in Queue]
+        aside = len(await Aside(ports.tables).all(ASIDE_MAX))
     document = [{"queue": queue, "waiting": waiting, "dead_letters": dead} for queue, waiting, dead in found]
     rows = [(queue.value, str(waiting), str(dead)) for queue, waiting, dead in found]
     text = columns(rows, header=("queue", "waiting", "dead letters"), right=frozenset({1, 2}))
-    return Answer({"queues": document}, text)
+    if aside:
+        text += f"\n{counted(aside, 'row')} set aside; see: syncline-admin set-aside list"
+    return Answer({"queues": document, "set_aside": aside}, text)
 
 
 @command("list", examples=["syncline-admin dead-letters list commits", "syncline-admin dead-letters list sync --json"])
@@ -84,6 +92,49 @@ async def purge(call: Call, queue: str, limit: int, yes: bool) -> Answer:
     return Answer(document, f"{counted(len(letters), 'letter')} deleted.")
 
 
+@command("list", examples=["syncline-admin set-aside list", "syncline-admin set-aside list --json"])
+async def list_aside(call: Call) -> Answer:
+    """Look at the rows that the notifier could not read or do anything with; the --json document has what is in them.
+
+    They hold up nothing. What they would have told people has not been told.
+    """
+    async with call.ports() as ports:
+        found = await Aside(ports.tables).all(ASIDE_MAX)
+    rows = [
+        (
+            time_text(one.at_ms / 1000),
+            one.part,
+            one.table.value,
+            name_text(" ".join((str(one.row["pk"]), str(one.row["sk"])))),
+            one.reason,
+        )
+        for one in found
+    ]
+    text = columns(rows, header=("when", "part", "table", "row", "reason"))
+    return Answer({"rows": list(map(_row_aside, found))}, text or "Nothing is set aside.")
+
+
+@command("retry", examples=["syncline-admin set-aside retry"])
+async def retry_aside(call: Call) -> Answer:
+    """Put the rows back where they were, once what was wrong is mended; what is still unreadable is set aside again.
+
+    A row in whose place another one has come stays aside.
+    """
+    async with call.ports() as ports:
+        aside = Aside(ports.tables)
+        found = await aside.all(ASIDE_MAX)
+        # Written down first: an operator's act is never without its record.
+        await record(ports, "set-aside.retry", details={"rows": len(found)})
+        back = sum([await aside.put_back(one) for one in found])
+    document = {"put_back": back, "left": len(found) - back}
+    return Answer(document, f"{counted(back, 'row')} put back, {len(found) - back} left.")
+
+
+def _row_aside(one: AsideRow) -> dict[str, object]:
+    row = {name: _readable(value) if isinstance(value, bytes) else value for name, value in one.row.items()}
+    return {"table": one.table, "part": one.part, "reason": one.reason, "at_ms": one.at_ms, "row": row}
+
+
 async def _take(some: Callable[..., Awaitable[Sequence[DeadLetter]]], queue: Queue, most: int) -> list[DeadLetter]:
     taken: list[DeadLetter] = []
     while len(taken) < most:
@@ -130,3 +181,6 @@ def _told(letters: Sequence[DeadLetter]) -> str:
 
 
 dead_letters = group("dead-letters", "List, redrive and purge dead letters.", [list_, redrive, purge])
+set_aside = group(
+    "set-aside", "List rows that the notifier has set aside, and put them back.", [list_aside, retry_aside]
+)

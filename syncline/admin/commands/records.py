@@ -8,6 +8,7 @@ from syncline.admin.calling import Answer, Call, Exit, command
 from syncline.admin.recording import existing_account, existing_library, record
 from syncline.client.cli.commands.records import audit_text
 from syncline.client.cli.output import size_text
+from syncline.client.cli.spans import size_of
 from syncline.messages.records import AuditEntry
 from syncline.store.audit import STACK, Audit, account_subject, email_subject, library_subject, now_place
 from syncline.store.directory import normal_email
@@ -53,18 +54,20 @@ async def audit(call: Call, library: str | None, account: str | None, email: str
 @command(
     "quota",
     examples=[
-        "syncline-admin quota --library 3kq7hd5m2xw4pnbvz6ta 50000000000",
+        "syncline-admin quota --library 3kq7hd5m2xw4pnbvz6ta 50G",
         "syncline-admin quota --account 5zt2… 0",
     ],
 )
 @click.option("--library", help="The library that gets a quota of its own.")
 @click.option("--account", help="The account that gets a quota of its own.")
-@click.argument("quota_bytes", type=click.IntRange(0))
-async def quota(call: Call, library: str | None, account: str | None, quota_bytes: int) -> Answer:
+@click.argument("size")
+async def quota(call: Call, library: str | None, account: str | None, size: str) -> Answer:
     """Set how many bytes a library, or the libraries of an account, may hold, whatever the setting says. 0: no limit.
 
-    What is there stays there; uploads that have no room are refused.
+    SIZE is in bytes, or with a unit of 1,024: 500M, 5G, 1.5T. What is there stays there; uploads that have no room are
+    refused.
     """
+    quota_bytes = size_of(size)
     if bool(library) == bool(account):
         raise click.UsageError("Name a library or an account.", click.get_current_context())
     async with call.ports() as ports:

@@ -1,4 +1,4 @@
-"""How people write lengths of time, times of the day and speeds."""
+"""How people write lengths of time, times of the day, speeds and sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import click
 from syncline.client.settings import MINUTES_A_DAY
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
+SIZE_MAX = 1024**6
 SLOWEST = 16 * 1024
 """Bytes a second: below this S3 gives up waiting for a body."""
 
@@ -31,6 +32,18 @@ def speed_of(text: str) -> int:
     if 0 < speed < SLOWEST:
         raise click.BadParameter(f"{text} is slower than {SLOWEST // 1024}K, below which nothing arrives any more")
     return speed
+
+
+def size_of(text: str) -> int:
+    """``500000``, ``5G``, ``1.5T``, ``20 GiB`` (bytes, in units of 1,024), ``0``."""
+    found = re.fullmatch(r"(\d{1,19}(?:\.\d{1,9})?)\s*([kmgtp]?)(?:i?b)?", text.strip().lower(), re.ASCII)
+    if not found:
+        raise click.BadParameter(f"{text} is no size; write bytes, or 500M, 5G, 1.5T; 0 for no limit")
+    number, unit = found[1], _UNITS[found[2]]
+    size = int(float(number) * unit) if "." in number else int(number) * unit
+    if size > SIZE_MAX:
+        raise click.BadParameter(f"{text} is more than 1,024 PiB; write 0 for no limit")
+    return size
 
 
 def minutes_of(text: str) -> tuple[int, int]:

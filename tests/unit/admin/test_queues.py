@@ -10,6 +10,8 @@ import pytest
 from syncline.admin.answers import Exit
 from syncline.admin.app import run
 from syncline.ports.queues import Queue
+from syncline.ports.tables import Key, Put, Row, Table
+from syncline.store.aside import Aside, AsideRow
 from tests.unit.admin.test_accounts import refused
 from tests.unit.admin.test_records import ask, begun
 from tests.unit.admin.world import Operated
@@ -86,3 +88,26 @@ def test_a_purge_needs_yes_and_keeps_the_reasons(capsys: pytest.CaptureFixture[s
 
 def test_an_unknown_queue_is_a_usage_error(capsys: pytest.CaptureFixture[str]):
     assert run(begun().open_ports, ["dead-letters", "list", "coffee"]) == Exit.USAGE
+
+
+def test_rows_set_aside_are_seen_and_put_back(capsys: pytest.CaptureFixture[str]):
+    world = with_letters(Queue.BOUNCES, 0)
+    store = Aside(world.tables)
+    row: Row = {"pk": "memberdue#0", "sk": LIBRARY, "epoch": 3, "body": b"\xff"}
+
+    async def damage() -> None:
+        await world.tables.write(Put(Table.DIRECTORY, row))
+        assert await store.put(AsideRow(Table.DIRECTORY, row, "Announcer", "damaged", 1))
+
+    asyncio.run(damage())
+    assert ask(world, capsys, "queues")["set_aside"] == 1
+    assert run(world.open_ports, ["queues"]) == Exit.OK
+    assert "1 row set aside; see: syncline-admin set-aside list" in capsys.readouterr().out
+    [one] = ask(world, capsys, "set-aside", "list")["rows"]
+    assert (one["part"], one["reason"], one["row"]) == ("Announcer", "damaged", {**row, "body": {"base64": "/w=="}})
+    assert run(world.open_ports, ["set-aside", "list"]) == Exit.OK
+    assert f"memberdue#0 {LIBRARY}" in capsys.readouterr().out
+    assert ask(world, capsys, "set-aside", "retry") == {"put_back": 1, "left": 0}
+    assert asyncio.run(world.tables.get(Table.DIRECTORY, Key("memberdue#0", LIBRARY))) == row
+    assert ask(world, capsys, "set-aside", "list")["rows"] == []
+    assert [one["action"] for one in ask(world, capsys, "audit")["entries"]] == ["set-aside.retry"]

@@ -46,6 +46,24 @@ def test_a_quota_is_set_and_written_down(capsys: pytest.CaptureFixture[str]):
     assert len(ask(world, capsys, "audit", "--account", ALICE)["entries"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("5G", 5 << 30), ("1.5T", 3 << 39), ("20 MiB", 20 << 20), ("500kb", 500 << 10), ("7", 7), ("0", 0)],
+)
+def test_a_quota_is_said_with_a_unit(capsys: pytest.CaptureFixture[str], said: str, meant: int):
+    world = begun()
+    assert ask(world, capsys, "quota", "--library", LIBRARY, said)["quota_bytes"] == meant
+    assert asyncio.run(Usage(world.tables).of_library(LIBRARY)).quota_bytes == meant
+
+
+@pytest.mark.parametrize("said", ["much", "", "5X", "1e9", "9999P", "1.2.3G", "٣G"])
+def test_what_is_no_size_is_said_to_be_none(capsys: pytest.CaptureFixture[str], said: str):
+    world = begun()
+    assert run(world.open_ports, ["quota", "--library", LIBRARY, said]) == Exit.USAGE
+    assert "5G" in (told := capsys.readouterr().err) or "no limit" in told
+    assert asyncio.run(Usage(world.tables).of_library(LIBRARY)).quota_bytes is None
+
+
 def test_counting_again_finds_what_the_bucket_holds(capsys: pytest.CaptureFixture[str]):
     world = begun()
     answer = ask(world, capsys, "usage", LIBRARY, "--recount")

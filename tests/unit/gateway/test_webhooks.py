@@ -13,6 +13,7 @@ import pytest
 from services.notifier.app import Notifier, Ports, make_notifier
 from syncline.domain.webhooks import sign
 from syncline.memory.mail import MemoryMailer
+from syncline.ports.tables import Delete, Key, Table
 from syncline.store.webhooks import WEBHOOKS_MAX, Webhooks
 from tests.unit.gateway.mailroom import refused
 from tests.unit.gateway.world import LINK_KEYS, Person, World
@@ -188,5 +189,19 @@ async def test_the_limit_holds_when_many_are_added_at_once(world: World) -> None
     assert len(hooks) == WEBHOOKS_MAX
     removals = await asyncio.gather(*(alice.ask("DELETE", f"{path}/{hooks[0]['id']}") for _ in range(3)))
     assert sorted(status for status, _ in removals) == [204, 404, 404]
+    await add(alice, library)
+    assert await refused(alice, "POST", path, {"url": URL}) == (409, "too-many-webhooks")
+
+
+async def test_webhooks_older_than_their_count_are_counted_too(world: World) -> None:
+    alice = await world.person("alice")
+    library = await alice.library()
+    path, uncounted = f"/v1/libraries/{library}/webhooks", Delete(Table.MAIL, Key(f"webhooks#{library}", "!count"))
+    for _ in range(WEBHOOKS_MAX):
+        made = await add(alice, library)
+    await world.tables.write(uncounted)
+    assert await refused(alice, "POST", path, {"url": URL}) == (409, "too-many-webhooks")
+    await world.tables.write(uncounted)
+    await alice.ask("DELETE", f"{path}/{made['webhook']['id']}")
     await add(alice, library)
     assert await refused(alice, "POST", path, {"url": URL}) == (409, "too-many-webhooks")
