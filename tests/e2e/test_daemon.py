@@ -203,8 +203,7 @@ def test_a_server_that_was_away_is_caught_up_with(tmp_path: Path) -> None:
         until(lambda: alice.status()["state"] == "idle")
         stop(own.process)
         (alice.folder / "meanwhile").write_text("x")
-        until(lambda: alice.status()["state"] == "waiting")
-        assert alice.status()["retry_at_ms"]
+        until(lambda: (told := alice.status())["state"] == "waiting" and told["retry_at_ms"])
         assert alice.tries("sync").returncode == 4
         again = start_stack(own.place)
         try:
