@@ -125,10 +125,9 @@ class Holdings:
         """The symbolic links anywhere below these folders."""
         return [row[0] for asked in _pieces(folders) for row in self._db.read(_SYMLINKS_BELOW, self._link, asked)]
 
-    def symlinks_not_here(self) -> list[str]:
-        """The symbolic links that were kept off this disk."""
-        query = "SELECT node FROM base WHERE link = ? AND symlink AND NOT materialised"
-        return [row[0] for row in self._db.read(query, self._link)]
+    def left_apart(self) -> list[str]:
+        """The nodes that were kept off this disk, though their folder was not."""
+        return [row[0] for row in self._db.read(_LEFT_APART, self._link)]
 
     # -- what is to be here
 
@@ -184,6 +183,10 @@ _SYMLINKS_BELOW = """
       SELECT value FROM json_each(?2) UNION
       SELECT r.node FROM remote r JOIN below ON r.link = ?1 AND r.parent = below.node)
     SELECT r.node FROM below JOIN remote r ON r.link = ?1 AND r.node = below.node WHERE r.symlink
+    """
+_LEFT_APART = """
+    SELECT b.node FROM base b WHERE b.link = ? AND NOT b.materialised AND NOT EXISTS (
+      SELECT 1 FROM base p WHERE p.link = b.link AND p.node = b.parent AND NOT p.materialised)
     """
 _NOW_SETTLED = SETTLED.format(link="differing.link", node="differing.node")
 

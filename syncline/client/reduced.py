@@ -72,7 +72,7 @@ def _differing(holdings: Holdings, also: Set[str], rules: Rules) -> tuple[Gather
     seq = holdings.seq()
     nodes = sorted({*holdings.differing(), *also})
     gathered.nodes(nodes)
-    nodes += _symlinks(gathered, nodes)
+    nodes += _by_place(gathered, nodes)
     gathered.nodes(nodes)
     remote_tree = holdable(gathered.remote_tree(seq))[0]
     live, away = remote_tree.nodes, apart(remote_tree, rules)
@@ -81,7 +81,9 @@ def _differing(holdings: Holdings, also: Set[str], rules: Rules) -> tuple[Gather
         base, remote = gathered.base.get(node), gathered.remote.get(node)
         if base is not None:
             folders.add(base.parent)
-            if base.kind is Kind.FOLDER and (node not in live or base.materialised is (node in away)):
+            if base.kind is Kind.FOLDER and (
+                node not in live or base.materialised is (node in away) or _moved(base, live[node])
+            ):
                 whole.add(node)
         elif remote is None or not (remote.parent == holdings.root or remote.parent in live):
             out_of_reach.append(node)  # in a folder that was removed, and of no concern here
@@ -92,15 +94,21 @@ def _differing(holdings: Holdings, also: Set[str], rules: Rules) -> tuple[Gather
     return gathered, Interest(folders, whole), seq
 
 
-def _symlinks(gathered: Gathered, differing: list[str]) -> list[str]:
-    """The symbolic links whose leading out of the folder is to be looked at: it depends on where they are."""
+def _moved(base: BaseNode, remote: RemoteNode) -> bool:
+    """What is in it may be ignored at one place and not at the other."""
+    return (base.parent, base.name) != (remote.parent, remote.name)
+
+
+def _by_place(gathered: Gathered, differing: list[str]) -> list[str]:
+    """What may be to be on this disk, or not, by the place it has now: what was left apart, and links in folders that
+    moved."""
     placed = [
         node.node
         for node in (gathered.remote.get(node) for node in differing)
         if node is not None and node.kind is Kind.FOLDER
     ]
     holdings = gathered.holdings
-    found = {*holdings.symlinks_not_here(), *holdings.symlinks_below(placed)}
+    found = {*holdings.left_apart(), *holdings.symlinks_below(placed)}
     return sorted(found.difference(differing))
 
 

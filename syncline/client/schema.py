@@ -219,5 +219,11 @@ MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
         CREATE TABLE deselected (link TEXT, node TEXT, PRIMARY KEY (link, node)) WITHOUT ROWID;
         """
     ),
+    6: _run(
+        """
+        DROP INDEX base_symlinks_not_here;
+        CREATE INDEX base_not_here ON base (link) WHERE NOT materialised;
+        """
+    ),
 }
 SCHEMA_VERSION = max(MIGRATIONS)
