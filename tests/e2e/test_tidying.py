@@ -22,8 +22,8 @@ pytestmark = pytest.mark.e2e
 
 AT_ONCE = 16
 FIRST_COMMITS = 40
-SNAPSHOT_CHANGES = 200
-SNAPSHOTS_MADE = 6
+SNAPSHOT_CHANGES = 20
+SNAPSHOTS_MADE = 4
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +92,10 @@ async def test_pieces_of_full_segments_and_old_snapshots_leave_the_bucket(stack:
         async def snapshots() -> list[int]:
             return [int(key.rpartition("/")[2]) for key in await kept(stack, "snapshots", library)]
 
-        made: set[int] = set()
+        made, nodes = set[int](), segment[1]
         while len(made) < SNAPSHOTS_MADE:
-            seq = (await alice.commit(library, *folders(library, SNAPSHOT_CHANGES))).seq
+            nodes += nodes // 2  # a fifth is enough
+            seq = (await alice.commit(library, *folders(library, nodes // 3))).seq
             made.update(await eventually(snapshots, until=partial(reaches, seq)))
         assert SNAPSHOTS_KEPT <= len(await snapshots()) < SNAPSHOTS_MADE
         seq = (await alice.api.library(library)).seq

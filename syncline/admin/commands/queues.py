@@ -82,6 +82,8 @@ async def purge(call: Call, queue: str, limit: int, yes: bool) -> Answer:
     """Delete dead letters for ever; the audit log keeps their reasons."""
     async with call.ports() as ports:
         most = min(limit, await ports.queues.dead_depth(Queue(queue)))
+        if not most:
+            return Answer({"queue": queue, "purged": 0, "letters": []}, "There are no dead letters.")
         require_yes(yes, f"About {counted(most, 'dead letter')} of {queue} would be lost for ever.")
         await record(ports, "dead-letters.purge", details={"queue": queue, "letters_max": most})
         letters = await _take(ports.queues.discard_dead, Queue(queue), most)

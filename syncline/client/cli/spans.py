@@ -38,11 +38,11 @@ def size_of(text: str) -> int:
     """``500000``, ``5G``, ``1.5T``, ``20 GiB`` (bytes, in units of 1,024), ``0``."""
     found = re.fullmatch(r"(\d{1,19}(?:\.\d{1,9})?)\s*([kmgtp]?)(?:i?b)?", text.strip().lower(), re.ASCII)
     if not found:
-        raise click.BadParameter(f"{text} is no size; write bytes, or 500M, 5G, 1.5T; 0 for no limit")
+        raise click.BadParameter(f"{text} is no size; write bytes, or 500M, 5G, 1.5T; 0 for no limit.")
     number, unit = found[1], _UNITS[found[2]]
     size = int(float(number) * unit) if "." in number else int(number) * unit
     if size > SIZE_MAX:
-        raise click.BadParameter(f"{text} is more than 1,024 PiB; write 0 for no limit")
+        raise click.BadParameter(f"{text} is more than 1,024 PiB; write 0 for no limit.")
     return size
 
 
