@@ -12,8 +12,7 @@ from functools import partial
 from deploy import permissions
 from deploy.names import Names
 from deploy.permissions import Document
-from syncline.ports.queues import RECEIVES_MAX, receives_max, visibility_s
-from syncline.ports.queues import Queue as PortQueue
+from syncline.ports.queues import RECEIVES_MAX, Queue as PortQueue, receives_max, visibility_s
 
 SERVICES = ("gateway", "metadata", "syncer", "notifier")
 # The identity of whoever runs `syncline-admin`.

@@ -17,7 +17,7 @@ import msgspec
 
 import syncline
 from services.gateway.table import ROUTES
-from syncline.messages.api import Problem, json_schema_components
+from syncline.messages.api import Problem
 from syncline.serving import problems
 from syncline.serving.bodies import JSON, MSGPACK
 from syncline.serving.problems import PROBLEMS
@@ -45,6 +45,7 @@ _IN_PATH = {
     "token": "The token in the link.",
     "slug": "The last part of the problem's type.",
 }
+_REFERENCE = "#/components/schemas/{name}"
 _INTRODUCTION = """Files are shared in libraries; their bytes go straight to and from S3 with short-lived credentials.
 
 Bodies are JSON or msgpack, as `Content-Type` and `Accept` say; members that a reader does not know are ignored.
@@ -55,7 +56,7 @@ Every error is a problem document (RFC 9457) with a stable `type`, whatever `Acc
 def document(routes: Sequence[Route[Any, Any]], *, public_url: str = "") -> Document:
     """The document of these routes. ``public_url`` is where they are served, this very server when it is ""."""
     bodies = [body for route in routes for body in (route.body, route.answer) if body is not Nothing]
-    _, components = json_schema_components(*bodies)
+    _, components = msgspec.json.schema_components(dict.fromkeys([Problem, *bodies]), ref_template=_REFERENCE)
     paths: dict[str, Document] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -71,7 +72,7 @@ def document(routes: Sequence[Route[Any, Any]], *, public_url: str = "") -> Docu
         "tags": [{"name": service} for service in sorted({route.service for route in routes})],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": dict(sorted(components.items())),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -135,7 +136,7 @@ def _responses(route: Route[Any, Any]) -> Document:
         responses[str(status)] = also
     for status, slugs in _problems_by_status(_problems(route)).items():
         meanings = "\n".join(f"- `{slug}`: {PROBLEMS[slug].meaning}" for slug in slugs)
-        schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+        schema = {"$ref": _REFERENCE.format(name=Problem.__name__)}
         responses[str(status)] = {"description": meanings, "content": {problems.CONTENT_TYPE: {"schema": schema}}}
     return dict(sorted(responses.items()))
 
@@ -158,7 +159,7 @@ def _problems_by_status(slugs: Iterable[str]) -> dict[int, list[str]]:
 
 
 def _content(body: type[Any]) -> Document:
-    schema = {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}
+    schema = {"schema": {"$ref": _REFERENCE.format(name=body.__name__)}}
     return {JSON: schema, MSGPACK: schema}
 
 

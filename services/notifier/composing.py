@@ -8,8 +8,7 @@ from email.message import EmailMessage
 import msgspec
 from yarl import URL
 
-from services.notifier.digesting import Digesting
-from services.notifier.digesting import Told as Read
+from services.notifier.digesting import Digesting, Told as Read
 from services.notifier.languages import language
 from services.notifier.letters import Surroundings, write_letter
 from services.notifier.members import Members

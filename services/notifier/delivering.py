@@ -17,8 +17,7 @@ from syncline.domain.errors import ConditionFailed, SynclineError, Temporary
 from syncline.domain.ids import id_from_bytes
 from syncline.domain.rights import may_govern
 from syncline.domain.webhooks import sign
-from syncline.messages.send_letter import Letter, SendLetter
-from syncline.messages.send_letter import encode as encode_letter
+from syncline.messages.send_letter import Letter, SendLetter, encode as encode_letter
 from syncline.messages.webhook_delivery import SIGNATURE_HEADER, WEBHOOK_HEADER, Delivery, ToldChange, encode
 from syncline.ports.clock import Clock
 from syncline.ports.queues import Queue, Queues

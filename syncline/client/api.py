@@ -16,8 +16,7 @@ from syncline.client.governing import GoverningApi
 from syncline.client.http import TokenStore, Transport, saved_session
 from syncline.client.records import RecordsApi
 from syncline.domain.errors import Refused, Temporary
-from syncline.messages import api as m
-from syncline.messages import history as h
+from syncline.messages import api as m, history as h
 
 HEADS_WAIT_S = 50
 OUTCOME_ASKS_MAX = 12

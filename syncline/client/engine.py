@@ -15,8 +15,7 @@ from syncline.client.api import Api
 from syncline.client.disk import Disk
 from syncline.client.holding import Held, check_free, note_home
 from syncline.client.home import Home
-from syncline.client.index import Index
-from syncline.client.index import Link as Link
+from syncline.client.index import Index, Link as Link
 from syncline.client.keeping import Told
 from syncline.client.link_targets import leading_out
 from syncline.client.one_pass import Pass, Service, Tools, new_id

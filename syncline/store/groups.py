@@ -23,8 +23,21 @@ from collections.abc import Mapping
 from syncline.domain.errors import ConditionFailed, NotFound, Refused, Temporary
 from syncline.domain.membership import MemberChange
 from syncline.domain.rights import Role
-from syncline.ports.tables import Absent, Below, Check, Condition, Delete, Equals, Exists, Key, Put, Row, Table, Tables
-from syncline.ports.tables import Update as Change
+from syncline.ports.tables import (
+    Absent,
+    Below,
+    Check,
+    Condition,
+    Delete,
+    Equals,
+    Exists,
+    Key,
+    Put,
+    Row,
+    Table,
+    Tables,
+    Update as Change,
+)
 from syncline.store import archiving, membership
 from syncline.store.codec import number, pack
 from syncline.store.directory_rows import (

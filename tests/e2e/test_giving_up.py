@@ -23,8 +23,7 @@ from syncline.aws.settings import Settings
 from syncline.domain.commits import Status
 from syncline.domain.errors import Refused
 from syncline.domain.rights import Role
-from syncline.messages import api as m
-from syncline.messages import history as h
+from syncline.messages import api as m, history as h
 from syncline.ports.queues import Queue
 from syncline.serving.metrics import Metrics
 from tests.e2e.embedded import EmbeddedStack, running_stack

@@ -4,8 +4,7 @@ import json
 
 import pytest
 from aiohttp import parse_content_disposition
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from syncline.aws.bodies import from_text, to_text
 from syncline.aws.credentials import MAX_POLICY_CHARACTERS, session_policy

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.black_box import PATHS, Act, Game, Here, State, Unexplained, random_acts, synced, while_writing, write
 from tests.unit.client.clients import Client

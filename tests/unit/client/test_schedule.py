@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from syncline.client.schedule import HASTE_S_MAX, RESTLESS_S_MAX, Schedule
 

@@ -10,8 +10,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from syncline.client.operations import MakeHere, MoveHere, Plan, RemoveHere, SendMove, SendRemove
 from tests.unit.client.model import ModelClient, Service, Thing

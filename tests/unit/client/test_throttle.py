@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from syncline.client.progress import Way
 from syncline.client.settings import FOR_EVER, MINUTES_A_DAY, Limits, Settings, Window

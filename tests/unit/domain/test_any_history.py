@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import msgspec
-from hypothesis import Phase, given, note, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, given, note, settings, strategies as st
 
 from syncline.domain.commands import AddVersion, Command, MakeFolder, Move, Permit, Remove, Request, Withdraw
 from syncline.domain.commits import Commit, Effect, Result, Status

@@ -2,8 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from syncline.domain.capabilities import (
     MAX_TOKEN_LENGTH,

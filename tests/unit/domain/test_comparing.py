@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from syncline.domain.comparing import Difference, Entry, State, compare, compared_checksum, folder_digest, root_digest
 from syncline.domain.nodes import Kind

@@ -15,8 +15,7 @@ import jwt
 import msgspec
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from services.gateway.table import COMMIT_BODY_BYTES, ROUTES
 from syncline.domain.ids import id_from_bytes

@@ -6,8 +6,7 @@ import contextlib
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from syncline.messages import commit_changes, library_moved, object_landed, outcome_ready
 from syncline.messages.envelope import Unreadable

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from services.notifier.app import Ports as NotifierPorts
-from services.notifier.app import make_notifier
-from services.syncer.app import Ports as SyncerPorts
-from services.syncer.app import make_syncer
+from services.notifier.app import Ports as NotifierPorts, make_notifier
+from services.syncer.app import Ports as SyncerPorts, make_syncer
 from syncline.domain.ids import id_from_bytes
 from syncline.domain.permits import write_prefix
 from syncline.memory.mail import MemoryMailer

@@ -5,8 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 from msgspec.structs import replace
 
 from services.metadata.giving_up import FREE_AFTER_S, LOOK_AGAIN_MS, GivingUp

@@ -6,8 +6,7 @@ import asyncio
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from services.notifier.pacing import (
     ASK_AGAIN_MS,

@@ -8,8 +8,7 @@ from email.message import EmailMessage
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from services.notifier.languages import language
 from services.notifier.letters import Letter, Surroundings, people, write_letter

@@ -5,8 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from syncline.domain.commands import AddVersion, MakeFolder, Move, Remove
 from syncline.domain.commits import Commit

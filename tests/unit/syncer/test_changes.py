@@ -10,8 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp.test_utils import TestClient
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from services.syncer.changes import encode_page, read_page
 from syncline.domain.commits import Effect
