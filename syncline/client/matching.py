@@ -270,7 +270,7 @@ def _pair_folders_made_on_both_sides(matched: Matched, local: Local, remote: Rem
             replaced[known] = stand_in.node
             matched.entries.pop(known)
             matched.base.pop(known)
-        matched.base[stand_in.node] = _agreed(stand_in, entry)
+        matched.base[stand_in.node] = agreed_on(stand_in, entry)
         matched.pair(stand_in.node, entry)
     for node, state in list(matched.base.items()):
         if state.parent in replaced:
@@ -290,7 +290,8 @@ def _revive(matched: Matched, folder: str) -> None:
             del matched.base[node]
 
 
-def _agreed(remote: RemoteNode, entry: LocalEntry) -> BaseNode:
+def agreed_on(remote: RemoteNode, entry: LocalEntry) -> BaseNode:
+    """What both sides agree on: the library's node, as it lies here."""
     return BaseNode(
         node=remote.node,
         parent=remote.parent,

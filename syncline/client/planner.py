@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from syncline.client.local_steps import LocalSteps, Slot
-from syncline.client.matching import Matched, match
+from syncline.client.matching import Matched, agreed_on, match
 from syncline.client.operations import (
     Agree,
     Blocked,
@@ -29,7 +29,7 @@ from syncline.client.operations import (
 )
 from syncline.client.removals import plan_removals
 from syncline.client.saving import Lately, keep_names
-from syncline.client.trees import Base, BaseNode, BytesKey, Content, Local, LocalEntry, Remote, RemoteNode
+from syncline.client.trees import Base, BaseNode, BytesKey, Local, LocalEntry, Remote, RemoteNode
 from syncline.domain.nodes import Kind
 
 HELD_REMOVALS_MIN = 50
@@ -170,7 +170,7 @@ class _Planner:
         if again and again.node not in self.matched.base and entry.content and entry.content == again.content:
             # Removed and made again alike: what is here is the new one.
             del self.matched.base[base.node], self.matched.entries[base.node]
-            self.matched.base[again.node] = _agreed(again, entry)
+            self.matched.base[again.node] = agreed_on(again, entry)
             self.matched.pair(again.node, entry)
             return
         if not self._follow(base, entry):
@@ -237,7 +237,7 @@ class _Planner:
                 continue
             same_place = self.there.get((parent, entry.name))
             if same_place and same_place.node not in self.matched.base and entry.content == same_place.content:
-                self.noted.append(Agree(_agreed(same_place, entry)))
+                self.noted.append(Agree(agreed_on(same_place, entry)))
                 self.adopted.add(same_place.node)
             elif (
                 same_place
@@ -300,7 +300,7 @@ class _Planner:
             if entry and remote and node not in self.matched.aside:
                 alike = (self._parent_id(entry), entry.name) == (remote.parent, remote.name)
                 if alike and entry.content == remote.content:
-                    agreed = _agreed(remote, entry)
+                    agreed = agreed_on(remote, entry)
             if stored is None or msgspec.structs.replace(stored, seq=agreed.seq) != agreed:
                 self.noted.append(Agree(agreed))
         not_here = {node.node: _not_here(node) for node in self.remote.nodes.values() if node.node in self.apart}
@@ -385,19 +385,4 @@ def _not_here(remote: RemoteNode) -> BaseNode:
         version=remote.version,
         content=remote.content,
         materialised=False,
-    )
-
-
-def _agreed(remote: RemoteNode, entry: LocalEntry) -> BaseNode:
-    content: Content | None = remote.content
-    return BaseNode(
-        node=remote.node,
-        parent=remote.parent,
-        name=remote.name,
-        local_name=entry.local_name,
-        kind=remote.kind,
-        seq=remote.seq,
-        version=remote.version,
-        content=content,
-        stat=entry.stat,
     )

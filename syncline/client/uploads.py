@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -13,9 +12,10 @@ from syncline.client.agreed import Agreed
 from syncline.client.commands import NOT_ALLOWED, Commands
 from syncline.client.credentials import GrantCredentials, Permissions
 from syncline.client.disk import DISK_REFUSALS, Changed, Disk
-from syncline.client.index import Index, PendingUpload
+from syncline.client.index import Index
 from syncline.client.operations import SendFile
 from syncline.client.progress import Progress, Way
+from syncline.client.resuming import take_up
 from syncline.client.summary import Summary
 from syncline.client.tasks import each
 from syncline.client.transfer import ContentChanged, ObjectsOverHttp, Source, Transfers, upload_ident
@@ -160,28 +160,18 @@ class Uploads:
             intent = self._intent(file, counter)
             ident = upload_ident(self._parent(file), file.name, file.node, file.base_version, file.content)
             try:
-                answer, begun = await self._take_up(ident, intent)
+                taken = await take_up(self._permissions, self._index, self._library, ident, intent)
             except Refused as refused:
                 self._not_allowed([file], refused)
                 return
-            permitted = answer.permits[0]
-            if begun is not None:
-                permitted = m.Permitted(node=begun.node, version=begun.version, key=begun.key, permit=begun.permit)
-
-            def keep(upload: str) -> None:
-                state = PendingUpload(
-                    answer.grant, permitted.key, permitted.permit, permitted.node, permitted.version, upload
-                )
-                self._index.keep_upload(self._library, ident, state, int(time.time()))
-
-            s3 = self._transfers.s3(GrantCredentials(self._permissions, self._library, answer))
+            s3 = self._transfers.s3(taken.credentials)
             try:
                 await self._transfers.send(
-                    self._source(file), s3, permitted, upload=begun.upload if begun else "", begun=keep
+                    self._source(file), s3, taken.permitted, upload=taken.upload, begun=taken.keep
                 )
             except (ContentChanged, Changed):
                 self._summary.later.append(file.path)
-                self._index.drop_upload(self._library, ident)
+                taken.forget()
                 return
             except Refused as refused:
                 if refused.kind not in DISK_REFUSALS:
@@ -189,24 +179,8 @@ class Uploads:
                 self._summary.refused.append((file.path, refused.kind, refused.detail))
                 return
             self._progress.finished(Way.UP, file.path)
-        await self._commit([(file, permitted)], counter)
-        self._index.drop_upload(self._library, ident)
-
-    async def _take_up(self, ident: str, intent: m.Intent) -> tuple[m.UploadAnswer, PendingUpload | None]:
-        """A credential for the upload, and where an earlier run left it, if its grant still holds."""
-        begun = self._index.upload(self._library, ident)
-        if begun is not None:
-            try:
-                request = m.UploadRequest(intents=[intent], grant=begun.grant)
-                answer = await self._permissions.uploads(self._library, request)
-            except Refused as refused:
-                if refused.status in (401, 403):
-                    raise
-            else:
-                if answer.grant == begun.grant:
-                    return answer, begun
-            self._index.drop_upload(self._library, ident)
-        return await self._permissions.uploads(self._library, m.UploadRequest(intents=[intent])), None
+        await self._commit([(file, taken.permitted)], counter)
+        taken.forget()
 
     # -- common
 

@@ -13,8 +13,9 @@ from syncline.client.cli.parcels import Order, Parcel, Receipt
 from syncline.client.credentials import GrantCredentials
 from syncline.client.disk import Disk
 from syncline.client.hashing import content_of
-from syncline.client.index import Index, PendingUpload
+from syncline.client.index import Index
 from syncline.client.progress import Progress, Way
+from syncline.client.resuming import take_up
 from syncline.client.tasks import each
 from syncline.client.transfer import ContentChanged, ObjectsOverHttp, Source, Transfers, upload_ident
 from syncline.client.trees import Content, Stat, content_of_version
@@ -112,40 +113,15 @@ class Sender:
     async def _large_once(self, looked: Looked, ident: str, counter: int) -> bool:
         """Whether it was taken up from an earlier run whose permit turned out to be spent: then all is to be sent."""
         intent = _intent(looked, counter)
-        answer, begun = await self._take_up(ident, intent)
-        permitted = answer.permits[0]
-        if begun is not None:
-            permitted = m.Permitted(node=begun.node, version=begun.version, key=begun.key, permit=begun.permit)
-
-        def keep(upload: str) -> None:
-            state = PendingUpload(
-                answer.grant, permitted.key, permitted.permit, permitted.node, permitted.version, upload
-            )
-            self._index.keep_upload(self._library, ident, state, int(time.time()))
-
-        s3 = self._transfers.s3(GrantCredentials(self._api, self._library, answer))
-        if not await self._sent(looked, permitted, s3, upload=begun.upload if begun else "", begun=keep):
+        taken = await take_up(self._api, self._index, self._library, ident, intent)
+        s3 = self._transfers.s3(taken.credentials)
+        if not await self._sent(looked, taken.permitted, s3, upload=taken.upload, begun=taken.keep):
             return False
-        await self._commit([(looked, permitted)], counter)
+        await self._commit([(looked, taken.permitted)], counter)
         result = self._receipts[looked.parcel].result
         if result is not None:
-            self._index.drop_upload(self._library, ident)
-        return begun is not None and result is not None and result.reason == KIND_OF_A_SPENT_PERMIT
-
-    async def _take_up(self, ident: str, intent: m.Intent) -> tuple[m.UploadAnswer, PendingUpload | None]:
-        """A credential for the upload, and where an earlier run left it, if its grant still holds."""
-        begun = self._index.upload(self._library, ident)
-        if begun is not None:
-            try:
-                answer = await self._api.uploads(self._library, m.UploadRequest(intents=[intent], grant=begun.grant))
-            except Refused as refused:
-                if refused.status in (401, 403):
-                    raise
-            else:
-                if answer.grant == begun.grant:
-                    return answer, begun
-            self._index.drop_upload(self._library, ident)
-        return await self._api.uploads(self._library, m.UploadRequest(intents=[intent])), None
+            taken.forget()
+        return bool(taken.upload) and result is not None and result.reason == KIND_OF_A_SPENT_PERMIT
 
     # -- common
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncline.client.transfer import SMALL_AT_ONCE
+from syncline.client.transfer import PARTS_AT_ONCE, SMALL_AT_ONCE
 from tests.unit.client.cli.people import Person, say
 from tests.unit.client.cli.service import Service
 
@@ -125,7 +125,7 @@ def test_a_large_file_goes_in_parts(alice: Person, here: Path, service: Service)
 def test_ctrl_c_while_sending_and_going_on_later(alice: Person, here: Path, service: Service) -> None:
     write(here / "film", os.urandom(MIB) * 64)
     s3 = service.world.s3
-    s3.hook = lambda step: interrupt() if s3.heard.count("PART") == 3 and step == "PART" else None
+    s3.hook = lambda step: interrupt() if s3.heard.count("PART") == PARTS_AT_ONCE + 1 and step == "PART" else None
     said = alice.tries("put", "film", "Shared:")
     assert (said.code, said.out, said.err) == (130, "", "")
     assert names(alice, "Shared:") == []
