@@ -17,15 +17,17 @@ CHANGING = "changing"
 
 @dataclass(frozen=True)
 class Rules:
-    """What a link leaves apart. ``deselected`` are folders (ids)."""
+    """What a link leaves apart. ``deselected`` are folders (ids). ``folds_case``: the disk does not tell upper from
+    lower case, so that of names which differ in that alone only one can be here (alike.py)."""
 
     ignores: Ignores = NO_IGNORES
     deselected: frozenset[str] = frozenset()
+    folds_case: bool = False
 
     @property
     def digest(self) -> str:
         """Tells these rules from others; "" where there are none but the built-in ones."""
-        said = [*self.ignores.lines, "\n", *sorted(self.deselected)]
+        said = [*self.ignores.lines, "\n", *sorted(self.deselected), *(["\n"] if self.folds_case else [])]
         return hashlib.sha256(msgspec.json.encode(said)).hexdigest() if len(said) > 1 else ""
 
 

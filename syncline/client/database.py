@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from syncline.client.schema import MIGRATIONS, SCHEMA_VERSION, Row
-from syncline.domain.errors import Broken, Temporary
+from syncline.domain.errors import Broken, Refused, Temporary
 
 BUSY_MS = 10_000
 
@@ -18,7 +18,8 @@ BUSY_MS = 10_000
 class Database:
     """One connection, for any thread; whoever reads or writes has it alone meanwhile.
 
-    Raises ``Temporary`` when another process holds the file for too long, ``Broken`` for a damaged or newer file.
+    Raises ``Temporary`` when another process holds the file for too long, ``Refused`` ("disk-full", "disk-denied"),
+    ``Broken`` for a damaged or newer file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,6 +85,11 @@ class Database:
             except sqlite3.OperationalError as error:
                 if "locked" in str(error) or "busy" in str(error):
                     raise Temporary(f"{self._path} is in use by another process; try again.") from None
+                if "disk is full" in str(error):
+                    detail = f"There is no room for {self._path}. Nothing is lost; make room on that disk."
+                    raise Refused("disk-full", detail) from None
+                if "readonly" in str(error):
+                    raise Refused("disk-denied", f"{self._path} may not be written by you.") from None
                 raise Broken(f"{self._path} cannot be used: {error}") from None
             except sqlite3.DatabaseError as error:
                 raise Broken(f"{self._path} is damaged ({error}); move it away and link again.") from None

@@ -88,6 +88,7 @@ class Disk:
         self._temporary = self.own / "tmp"
         self._umask = _umask()
         self._keeps_executable: bool | None = None
+        self._folds_case: bool | None = None
 
     # -- the folder itself
 
@@ -182,6 +183,17 @@ class Disk:
             self._keeps_executable = self._try_executable()
         return self._keeps_executable
 
+    @property
+    def folds_case(self) -> bool:
+        """Whether this file system takes names that differ in upper and lower case alone for one."""
+        if self._folds_case is None:
+            try:
+                with self.writing("case", 0) as (path, _):
+                    self._folds_case = os.path.lexists(path.with_name("CASE"))
+            except SynclineError:
+                return False  # nothing can be written here, so nothing can clash either
+        return self._folds_case
+
     def _try_executable(self) -> bool:
         try:
             with self.writing("executable", 0) as (_, descriptor):
@@ -223,6 +235,8 @@ class Disk:
             except FileExistsError:
                 if not modes.S_ISDIR(os.lstat(target).st_mode):
                     raise
+                if path.rpartition("/")[2] not in os.listdir(target.parent):
+                    raise Changed(f"{path} is there with another name") from None
             return folder_stat(os.lstat(target))
 
     def move(self, source: str, target: str) -> Stat:

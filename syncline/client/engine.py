@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from syncline.client import planner
+from syncline.client.alike import not_beside
 from syncline.client.apart import apart
 from syncline.client.api import Api
 from syncline.client.disk import Disk
@@ -190,7 +191,11 @@ class Engine:
         base = await asyncio.to_thread(self.index.base, link)
         remote, unfit = holdable(await asyncio.to_thread(self.index.remote, link))
         outward, unsafe = leading_out(remote, local)
-        found = await asyncio.to_thread(differences, base, local, remote, outward | apart(remote, rules))
+        away = outward | apart(remote, rules)
+        if rules.folds_case:
+            alike, told = not_beside(base.nodes, remote.without(away))
+            away, unfit = away | alike, [*unfit, *told]
+        found = await asyncio.to_thread(differences, base, local, remote, away)
         found = await asyncio.to_thread(lambda: [one for one in found if is_as_read(disk, local, one.path)])
         read = sum(entry.content is not None for entry in local.entries.values())
         return Verified(remote.seq, read, tuple(found), (*local.skipped, *unfit, *unsafe))

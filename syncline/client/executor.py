@@ -14,6 +14,7 @@ import msgspec
 
 from syncline.client import filelog
 from syncline.client.agreed import Agreed
+from syncline.client.alike import folded
 from syncline.client.commands import Commands
 from syncline.client.disk import Changed, Disk, unmoved
 from syncline.client.downloads import Downloads
@@ -137,7 +138,11 @@ class Executor:
                     self._touched.append(path)
                 case MoveHere():
                     path = self._agreed.path(step.node)
-                    await self._move(step, path)
+                    if self._changes_case_only(step, path):
+                        # For the disk both names are one, and taken: it goes by way of a third.
+                        above = self._agreed.nodes[step.node].parent
+                        await self._move(msgspec.structs.replace(step, parent=above, aside=True), path)
+                    await self._move(step, self._agreed.path(step.node))
                     self._touched += [path.rpartition("/")[0], self._agreed.path(step.node)]
                 case RemoveHere():
                     path = self._agreed.path(step.node)
@@ -147,6 +152,10 @@ class Executor:
             self._summary.later.append(path)
         except Refused as refused:
             self._summary.refused.append((path, refused.kind, refused.detail))
+
+    def _changes_case_only(self, step: MoveHere, path: str) -> bool:
+        target = self._agreed.path_in(step.parent, step.name)
+        return not step.aside and path != target and self._disk.folds_case and folded(path) == folded(target)
 
     async def _make(self, step: MakeHere, path: str) -> None:
         stat = await asyncio.to_thread(self._disk.make_folder, path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from syncline.client.trees import Base, BaseNode, BytesKey, Local, LocalEntry, Remote, RemoteNode
+from syncline.client.trees import Base, BaseNode, BytesKey, Local, LocalEntry, Remote, RemoteNode, Stat
 from syncline.domain.nodes import Kind
 
 ASIDE_PREFIX = ".syncline-moving-"
@@ -119,13 +119,19 @@ class _Known:
         return parted > 0 and parted >= self._likeness(child, entry)
 
     def _likeness(self, folder: BaseNode, entry: LocalEntry) -> int:
-        """How many of the things that the base has in a folder are in this one, by name and inode."""
+        """How much of what the base has in a folder is in this one: things with their name and inode; files more so
+        with their name, size and time, which stay where inodes do not last."""
         here = self.inside.get(entry.path, {})
         likes = 0
         for child in self.below.get(folder.node, ()):
             found = here.get(child.local_name)
-            likes += found is not None and child.stat is not None and child.stat.inode == found.stat.inode
+            likes += _likeness(child.stat, found.stat) if found is not None and child.stat is not None else 0
         return likes
+
+
+def _likeness(one: Stat, other: Stat) -> int:
+    unwritten = one.mtime_ns > 0 and (one.size_bytes, one.mtime_ns) == (other.size_bytes, other.mtime_ns)
+    return 2 * unwritten + (one.inode == other.inode)
 
 
 def _descend(matched: Matched, folder: str, path: str, known: _Known, local: Local) -> None:

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
+from syncline.client.alike import not_beside
 from syncline.client.apart import Rules, apart
 from syncline.client.disk import Disk
 from syncline.client.holdings import Holdings
@@ -62,7 +63,7 @@ async def reduced_trees(holdings: Holdings, scanner: Scanner, marker: str) -> Tr
 
 def rules_of(holdings: Holdings, disk: Disk) -> Rules:
     """What a link leaves apart now. Raises ``Refused("ignores-unreadable")``."""
-    return Rules(read_ignores(disk.root), holdings.deselected())
+    return Rules(read_ignores(disk.root), holdings.deselected(), disk.folds_case)
 
 
 def _differing(holdings: Holdings, also: Set[str], rules: Rules) -> tuple[Gathered, Interest, int]:
@@ -132,13 +133,17 @@ def _gather(gathered: Gathered, interest: Interest, seen: Seen, seq: int, rules:
         remote, unfit = holdable(gathered.remote_tree(seq))
         versions = gathered.versions(seen.local, remote)
     base = gathered.base_tree()
+    away = apart(remote, rules)
+    if rules.folds_case:
+        alike, told = not_beside(base.nodes, remote.without(away))
+        away, unfit = away | alike, [*unfit, *told]
     return Trees(
         base,
         _with_the_unknown(seen, base),
         Remote(remote.root, remote.nodes, seq, versions),
         tuple(unfit),
         rules,
-        apart(remote, rules),
+        away,
     )
 
 

@@ -22,6 +22,8 @@ from syncline.domain.errors import Temporary
 HASHED_AT_ONCE = 4
 SETTLED_AFTER_S = 0.05
 """A file written to just now may be written to again without its times telling (they move in ticks)."""
+COARSELY_SETTLED_AFTER_S = 4.0
+"""The same on file systems whose times are whole seconds (ext3), or every other one (FAT)."""
 REMEMBERED_MAX = 200_000
 SCANS_MAX = 20
 SCAN_PAUSE_S = 0.2
@@ -103,9 +105,9 @@ class Scanner:
         return None
 
     async def _hash(self, walked: Walked, entry: LocalEntry) -> None:
-        fresh_s = _age_s(entry.stat)
-        if fresh_s < SETTLED_AFTER_S:
-            await asyncio.sleep(SETTLED_AFTER_S - fresh_s)
+        fresh_s, settled_s = _age_s(entry.stat), _settled_after_s(entry.stat)
+        if fresh_s < settled_s:
+            await asyncio.sleep(settled_s - fresh_s)
         try:
             found = await asyncio.to_thread(content_of, self.disk.root / entry.path, at_rest_s=self.at_rest_s)
         except FileNotFoundError:
@@ -114,7 +116,7 @@ class Scanner:
             walked.unsure.add(entry.path)
             walked.skipped.append(Skipped(entry.path, "unreadable", f"cannot be read ({error.strerror})"))
             return
-        if found is None or _age_s(found[0]) < SETTLED_AFTER_S / 2:
+        if found is None or _age_s(found[0]) < _settled_after_s(found[0]) / 2:
             walked.unsure.add(entry.path)
             return
         stat, content = found
@@ -135,6 +137,10 @@ def _age_s(stat: Stat) -> float:
     """How long ago a file was last written to. One from the future was written before the clock was set back."""
     age_s = time.time() - stat.ctime_ns / 1e9
     return age_s if age_s >= 0 else math.inf
+
+
+def _settled_after_s(stat: Stat) -> float:
+    return COARSELY_SETTLED_AFTER_S if stat.ctime_ns % 1_000_000_000 == 0 else SETTLED_AFTER_S
 
 
 async def hashed(disk: Disk, ignores: Ignores, progress: Progress | None = None) -> Local:

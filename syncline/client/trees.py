@@ -6,7 +6,7 @@ disk has them; ``name`` is what the library has (NFC).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -142,6 +142,10 @@ class Remote:
     nodes: Mapping[str, RemoteNode]
     seq: int
     versions: Mapping[BytesKey, str] = field(default_factory=dict)
+
+    def without(self, nodes: Set[str]) -> Remote:
+        left = {node: state for node, state in self.nodes.items() if node not in nodes}
+        return Remote(self.root, left, self.seq, self.versions)
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,12 @@ class Ext4:
     """An ext4 file system in a file. What is written out by the system is in that file, and nothing else: so a copy
     of it is what a power cut leaves."""
 
-    def __init__(self, image: Path, where: Path, size_bytes: int = 48 * 1024 * 1024) -> None:
+    def __init__(self, image: Path, where: Path, size_bytes: int = 48 * 1024 * 1024, *options: str) -> None:
         self.image = image
         self.where = where
         with image.open("wb") as file:
             file.truncate(size_bytes)
-        _run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", str(image))
+        _run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", *options, str(image))
         self._mount()
 
     def _mount(self) -> None:
