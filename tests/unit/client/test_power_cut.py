@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syncline.client.disk import Disk
+from syncline.client.disk import FLUSHED_ONE_BY_ONE_MAX, Disk
 from syncline.client.index import Index
 from tests import boundaries
 from tests.boundaries import DISK_STEPS, INDEX_RECORDS, with_boundaries
@@ -79,6 +79,9 @@ async def test_what_was_sent_survives_its_file(machine: Machine, tmp_path: Path)
     alice.write("new", "new")
     alice.write("deep/er/new", "new too")
     (alice.folder / "folder").mkdir()
+    many = {f"many/{number}": f"{number}".encode() for number in range(FLUSHED_ONE_BY_ONE_MAX + 8)}
+    for path, content in many.items():
+        alice.write(path, content)
     await alice.sync()
     alice.write("something", "that makes the index durable")
     await alice.sync()
@@ -86,7 +89,7 @@ async def test_what_was_sent_survives_its_file(machine: Machine, tmp_path: Path)
     machine.cut_off(alice)
     await settle(alice, bob)
     files = {"edited": b"second", "new": b"new", "deep/er/new": b"new too"}
-    assert files.items() <= stack.files().items()
+    assert (files | many).items() <= stack.files().items()
     assert "folder" in stack.paths()
     assert alice.files() == bob.files() == stack.files()
 
