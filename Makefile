@@ -57,6 +57,12 @@ bench: $(STAMP)  ## Measure what things cost, side by side (minutes; ARGS to eac
 	  echo "$$name"; $(BIN)/python -m "bench.$$name" $(ARGS) || exit 1; \
 	done
 
+.PHONY: bench-client
+bench-client: $(STAMP)  ## Measure whole clients beside rclone and unison (half an hour; ARGS to each benchmark)
+	@for name in bench_noop bench_one_edit bench_folder_rename bench_client_memory; do \
+	  echo "$$name"; $(BIN)/python -m "bench.$$name" $(ARGS) || exit 1; \
+	done
+
 # --- checking ----------------------------------------------------------------
 
 .PHONY: check

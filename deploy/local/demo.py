@@ -104,13 +104,18 @@ class Demo:
 
     async def start(self, supervisor: Supervisor) -> None:
         """Bring the demo about and start its clients. Raises CannotStart."""
+        people = await self.prepare()
+        await people[1].does("follow", LIBRARY)
+        await supervisor.start(*(person.watching() for person in people))
+        self._console.say(self.summary())
+
+    async def prepare(self) -> tuple[Person, ...]:
+        """Both signed in, one library shared, a folder linked for each. Raises CannotStart."""
         alice, bob = people = self.people()
         await _all(_sign_in(person) for person in people)
         library = await _shared_library(alice, bob)
-        await bob.does("follow", library)
         await _all(_link(person, library) for person in people)
-        await supervisor.start(*(person.watching() for person in people))
-        self._console.say(self.summary())
+        return people
 
     def people(self) -> tuple[Person, ...]:
         """Alice and bob with their homes, folders and kept passwords."""
