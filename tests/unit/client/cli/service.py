@@ -36,6 +36,8 @@ from tests.unit.gateway.world import LINK_KEYS, PERMIT_KEYS, TOKEN_KEYS, Decider
 
 T = TypeVar("T")
 START_S_MAX = 30
+SHUTDOWN_S = 1.0
+"""What an interrupted client left under way is not waited for any longer."""
 NAMES = ("gateway", "syncer", "metadata", "notifier")
 
 
@@ -173,7 +175,7 @@ class Service:
 
 
 async def _listening(stack: AsyncExitStack, server: TestServer) -> str:
-    await server.start_server()
+    await server.start_server(shutdown_timeout=SHUTDOWN_S)
     stack.push_async_callback(server.close)
     return str(server.make_url("")).rstrip("/")
 
