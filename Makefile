@@ -8,6 +8,8 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CODE  := syncline services deploy tests $(wildcard bench)
+# What pytest ends with when ARGS choose no test.
+NONE_CHOSEN := 5
 PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 MAKEFLAGS += --no-print-directory
@@ -35,10 +37,11 @@ stack: $(STAMP)  ## Start everything without the demo
 
 .PHONY: test
 test: $(STAMP)  ## Run all tests: unit, conformance, simulation, end to end
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest tests/unit -n auto $(ARGS) || [ $$? = $(NONE_CHOSEN) ]
+	@$(BIN)/python -m pytest tests/conformance tests/simulation tests/e2e $(ARGS) || [ $$? = $(NONE_CHOSEN) ]
 
 .PHONY: test-unit
-test-unit: $(STAMP)  ## Run the unit tests (seconds, no processes)
+test-unit: $(STAMP)  ## Run the unit tests (no processes)
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
 .PHONY: test-conformance
