@@ -31,7 +31,8 @@ ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>no</Message></Error
 
 @dataclass
 class FakeS3:
-    """``troubles`` are done to the next requests, one each: a status and code, "drop", "half", or None."""
+    """``troubles`` are done to the next requests, one each: a status and code, "drop", "half", "expires" (half, and the
+    token ends meanwhile), or None."""
 
     objects: dict[str, tuple[bytes, str, dict[str, str]]] = field(default_factory=dict)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
@@ -51,7 +52,9 @@ class FakeS3:
         if isinstance(trouble, tuple):
             status, code = trouble
             return self.error(status, code, request)
-        response = await self.serve(request, body, half=trouble == "half")
+        if trouble == "expires":
+            self.good_token = "token-2"
+        response = await self.serve(request, body, half=trouble in ("half", "expires"))
         if trouble == "drop" and request.transport is not None:
             request.transport.abort()
         return response
@@ -319,6 +322,16 @@ async def test_a_broken_download_goes_on_where_it_stopped(bench: Bench) -> None:
     starts = [r.headers.get("range", "") for r in bench.server.requests[1:]]
     assert starts[0] == ""
     assert starts[1] > "bytes=0-"
+
+
+async def test_a_token_that_expires_in_the_middle_of_a_download_is_renewed(bench: Bench) -> None:
+    body = os.urandom(3 * MIB)
+    await put(bench, body)
+    bench.server.troubles += ["expires"]
+    assert await read(bench, MIB, 2 * MIB) == body[MIB:]
+    assert bench.credentials.given == 2
+    starts = [r.headers.get("range", "") for r in bench.server.requests[1:]]
+    assert starts[0] < starts[-1]
 
 
 async def test_a_missing_object(bench: Bench) -> None:
