@@ -92,6 +92,7 @@ async def test_what_was_sent_survives_its_file(machine: Machine, tmp_path: Path)
     assert (files | many).items() <= stack.files().items()
     assert "folder" in stack.paths()
     assert alice.files() == bob.files() == stack.files()
+    alice.engine.close()
 
 
 async def prepare(base: Path) -> tuple[Stack, Client, Client]:
@@ -131,3 +132,4 @@ async def test_cut_off_at_any_boundary(machine: Machine, tmp_path: Path, at: int
     assert set(stack.files().values()) == set(boundaries.ALL)
     assert alice.files() == bob.files() == stack.files()
     assert alice.paths() == bob.paths() == stack.paths()
+    alice.engine.close()
