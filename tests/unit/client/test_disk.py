@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -180,12 +179,3 @@ async def test_a_scan_hashes_only_what_changed(disk: Disk) -> None:
     assert newer is not None
     assert newer.size_bytes == 5
     assert newer != remembered
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_what_cannot_be_read_is_unsure(disk: Disk) -> None:
-    write(disk, "d/f", "text")
-    (disk.root / "d").chmod(0)
-    found = await Scanner(disk).scan()
-    (disk.root / "d").chmod(0o700)
-    assert found.unsure == {"d"}
