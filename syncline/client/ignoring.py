@@ -63,6 +63,12 @@ class Ignores(msgspec.Struct, frozen=True, dict=True):
         path = path if path.isascii() else unicodedata.normalize("NFC", path)
         return self._spec.match_file(f"{path}/" if folder else path)
 
+    @cached_property
+    def by_place(self) -> bool:
+        """Whether a name may be ignored in one folder and not in another: a pattern has "/" in it, not at its end only.
+        The litter is ignored wherever it is."""
+        return any("/" in line.rstrip().removesuffix("/") for line in self.lines)
+
     @property
     def complaints(self) -> tuple[Skipped, ...]:
         """The lines that are no pattern; they ignore nothing."""

@@ -83,7 +83,9 @@ def _differing(holdings: Holdings, also: Set[str], rules: Rules) -> tuple[Gather
         if base is not None:
             folders.add(base.parent)
             if base.kind is Kind.FOLDER and (
-                node not in live or base.materialised is (node in away) or _moved(base, live[node])
+                node not in live
+                or base.materialised is (node in away)
+                or (rules.ignores.by_place and _moved(base, live[node]))
             ):
                 whole.add(node)
         elif remote is None or not (remote.parent == holdings.root or remote.parent in live):

@@ -45,6 +45,14 @@ def test_a_line_that_is_no_pattern_is_named_and_the_others_hold() -> None:
     assert "line 2" in ignores.complaints[0].detail
 
 
+@pytest.mark.parametrize(
+    ("lines", "by_place"),
+    [([], False), (["*.log", "build/", "!a"], False), (["/build"], True), (["a/b"], True), (["**/draft"], True)],
+)
+def test_only_patterns_with_a_folder_in_them_depend_on_the_place(lines: list[str], by_place: bool) -> None:
+    assert parse_ignores(lines).by_place is by_place
+
+
 def test_the_file_is_read_whatever_is_in_it(tmp_path: Path) -> None:
     assert read_ignores(tmp_path).lines == ()
     (tmp_path / IGNORE_FILE).write_bytes(b"\xef\xbb\xbf*.log\r\n\xff\xfe\n*.tmp")
