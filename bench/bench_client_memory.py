@@ -4,7 +4,7 @@
 
 The folder and the index are generated (small files, 100 in a folder, base and library's tree alike), so nothing is
 uploaded; the service is a process of its own that has no changes to tell. The client is the real ``syncline sync`` and
-``syncline watch``. Peaks are those that Linux counts (VmHWM, ru_maxrss); the median over the rounds.
+the real daemon. Peaks are those that Linux counts (VmHWM, ru_maxrss); the median over the rounds.
 """
 
 from __future__ import annotations
@@ -158,9 +158,9 @@ def sync(environ: dict[str, str]) -> tuple[int, float]:
     return peak, seconds
 
 
-def watch(environ: dict[str, str]) -> int:
-    """Peak in bytes of watching, once it rests."""
-    command = [sys.executable, "-m", "syncline.client.cli", "watch"]
+def daemon(environ: dict[str, str]) -> int:
+    """Peak in bytes of a daemon, once it watches and rests."""
+    command = [sys.executable, "-m", "syncline.client.cli", "start", "--foreground"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
         quiet, before = 0, ""
         while quiet < QUIET_POLLS:
@@ -197,17 +197,17 @@ def measure(files: int, server: str, rounds: int) -> dict[str, float]:
             "files": files,
             "sync_seconds": statistics.median(seconds for _, seconds in passes),
             "sync_peak_bytes": statistics.median(peak for peak, _ in passes),
-            "watch_peak_bytes": watch(environ),
+            "daemon_peak_bytes": daemon(environ),
         }
 
 
 def report(found: list[dict[str, float]]) -> None:
     for row in found:
-        sync_mib, watch_mib = row["sync_peak_bytes"] / 2**20, row["watch_peak_bytes"] / 2**20
-        took = f"sync {row['sync_seconds']:.2f} s, peak {sync_mib:.1f} MiB; watch, peak {watch_mib:.1f} MiB"
+        sync_mib, daemon_mib = row["sync_peak_bytes"] / 2**20, row["daemon_peak_bytes"] / 2**20
+        took = f"sync {row['sync_seconds']:.2f} s, peak {sync_mib:.1f} MiB; daemon, peak {daemon_mib:.1f} MiB"
         print(f"{row['files']:>9,.0f} files: {took}")
     first, last = found[0], found[-1]
-    for name in ("sync_peak_bytes", "watch_peak_bytes") if last["files"] > first["files"] else ():
+    for name in ("sync_peak_bytes", "daemon_peak_bytes") if last["files"] > first["files"] else ():
         a_file = (last[name] - first[name]) / (last["files"] - first["files"])
         print(f"{name.removesuffix('_peak_bytes')}: {a_file:.1f} bytes for each further file")
 
