@@ -249,6 +249,7 @@ _VALID: dict[str, dict[str, Any]] = {
     "OutsideRules": {"links": True},
     "RestoreNode": {"to": ID, "name": "n"},
     "Rewind": {"at": "2026-11-23T12:00:00Z", "dry_run": False},
+    "Purge": {"node": ID, "versions_before": "2026-11-23T12:00:00Z", "upto": 3, "dry_run": False},
     "Retention": {"versions_days": 30, "versions_max": 10, "trash_days": 30, "hold": False},
     "NewWebhook": {"url": "https://hooks.example.org/x"},
     "CommitBody": {
