@@ -31,8 +31,9 @@ class LocalSteps:
     ) -> None:
         self.ordered: list[LocalStep] = []
         self._matched = matched
-        self._makes = {node.node: node for node in makes}
-        self._moves = dict(moves)
+        # In the order of ids, so that the same trees give the same steps however they were read.
+        self._makes = {node.node: node for node in sorted(makes, key=lambda node: node.node)}
+        self._moves = dict(sorted(moves.items()))
         self._removes = set(removes)
         self._apart = apart
         self._folders = {root}
