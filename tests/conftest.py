@@ -5,8 +5,8 @@ import signal
 
 from hypothesis import settings
 
-# No test is timed: a slow machine is no failure. A failing example prints what replays it. CI tries the same examples each
-# time, so that what it says of a change is about the change; everybody else tries new ones.
+# No test is timed: a slow machine is no failure. A failing example prints what replays it. CI tries the same examples
+# each time, so that what it says of a change is about the change; everybody else tries new ones.
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=2_000)
