@@ -150,7 +150,7 @@ async def _killed(client: Client, after: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_the_same_plan_as_over_the_whole_trees(seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(play(Path(folder), seed))

@@ -2,12 +2,14 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from syncline.client.transfer import PARTS_AT_ONCE, SMALL_AT_ONCE
 from tests.unit.client.cli.people import Person, say
+from tests.unit.client.cli.s3 import S3Face
 from tests.unit.client.cli.service import Service
 
 MIB = 1024 * 1024
@@ -36,9 +38,15 @@ def files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def interrupt() -> None:
-    """What Ctrl-C does."""
-    os.kill(os.getpid(), signal.SIGINT)
+def interrupt_once(s3: S3Face, when: Callable[[str], bool]) -> None:
+    """What Ctrl-C does, at a step of S3's; not again for what is still under way when the command has ended."""
+
+    def hook(step: str) -> None:
+        if when(step):
+            s3.hook = lambda _: None
+            os.kill(os.getpid(), signal.SIGINT)
+
+    s3.hook = hook
 
 
 # -- one file
@@ -125,7 +133,7 @@ def test_a_large_file_goes_in_parts(alice: Person, here: Path, service: Service)
 def test_ctrl_c_while_sending_and_going_on_later(alice: Person, here: Path, service: Service) -> None:
     write(here / "film", os.urandom(MIB) * 64)
     s3 = service.world.s3
-    s3.hook = lambda step: interrupt() if s3.heard.count("PART") == PARTS_AT_ONCE + 1 and step == "PART" else None
+    interrupt_once(s3, lambda step: step == "PART" and s3.heard.count("PART") == PARTS_AT_ONCE + 1)
     said = alice.tries("put", "film", "Shared:")
     assert (said.code, said.out, said.err) == (130, "", "")
     assert names(alice, "Shared:") == []
@@ -141,7 +149,7 @@ def test_ctrl_c_while_fetching_leaves_nothing_half_written(alice: Person, here: 
     write(here / "a/film", os.urandom(MIB) * 20)
     write(here / "a/note", "note")
     alice.does("put", "-r", "a", "Shared:a")
-    service.world.s3.hook = lambda step: interrupt() if step == "GET" else None
+    interrupt_once(service.world.s3, lambda step: step == "GET")
     said = alice.tries("get", "-r", "Shared:a", "b")
     assert (said.code, said.out, said.err) == (130, "", "")
     assert not list((here / "b").rglob("*.part"))
