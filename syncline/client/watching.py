@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from syncline.client.apart import CHANGING
 from syncline.client.folder_events import Cookies, FolderEvents, folder_events
 from syncline.client.http import pause_s
 from syncline.client.index import Link
@@ -110,7 +111,8 @@ class Watching:
 
         async def is_behind(link: Link) -> bool:
             heads = {head.library: head.cursor for head in (await asyncio.shield(asking)).heads}
-            return heads.get(link.library) != self._cursors().get(link.id)
+            now = next((one for one in self._syncing.links() if one.id == link.id), link)
+            return now.rules == CHANGING or heads.get(link.library) != now.cursor
 
         async def bring(link: Link) -> Summary | SynclineError:
             try:

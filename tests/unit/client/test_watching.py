@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from syncline.client.settings import Settings
 from syncline.client.summary import Summary
+from syncline.client.watching import Watching
 from syncline.domain.errors import Refused, SynclineError, Temporary
 from syncline.messages.api import Heads
 from tests.unit.client.clients import Client
@@ -67,6 +69,23 @@ async def test_changes_travel_by_themselves(tmp_path: Path) -> None:
     await alice.end()
     await bob.end()
     assert all(isinstance(told, Summary) for told in alice.told)
+
+
+async def test_asked_to_be_in_sync_it_takes_off_the_disk_what_was_just_deselected(tmp_path: Path) -> None:
+    client = Client(Stack(), tmp_path, "alice")
+    client.service.__class__ = Waking
+    client.write("photos/a", "a")
+    await client.sync()
+    links, stop = client.engine.links(), asyncio.Event()
+    watching = Watching(client.engine, links, told=lambda *_: None, settings=Settings())
+    running = asyncio.create_task(watching.run(stop))
+    await watching.bring(links)
+    await client.engine.select(links[0], exclude=["photos"])
+    await watching.bring(links)
+    assert client.files() == {}
+    assert client.stack.files() == {"photos/a": b"a"}
+    stop.set()
+    await running
 
 
 async def test_troubles_are_told_and_outlived(tmp_path: Path) -> None:
