@@ -7,6 +7,7 @@ ARGS   ?=
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AWS_STAMP := $(VENV)/.installed-aws
 CODE  := syncline services deploy tests $(wildcard bench)
 # What pytest ends with when ARGS choose no test.
 NONE_CHOSEN := 5
@@ -51,6 +52,14 @@ test-conformance: $(STAMP)  ## Run every port's suite, in memory and on the loca
 .PHONY: test-e2e
 test-e2e: $(STAMP)  ## Run the end-to-end tests (real processes)
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+.PHONY: test-containers
+test-containers: $(STAMP)  ## Run the tests of the image and of compose (needs a Docker engine)
+	@$(BIN)/python -m pytest tests/containers $(ARGS)
+
+.PHONY: deploy-check
+deploy-check: $(AWS_STAMP)  ## Synthesise the infrastructure on AWS, lint it, and deploy what can be into the local AWS
+	@$(BIN)/python -m pytest tests/deploy $(ARGS)
 
 # --- measuring ---------------------------------------------------------------
 
@@ -104,11 +113,19 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
+# What deploy/aws needs is large (the CDK and the Node.js it runs on), so only deploy-check installs it.
+$(AWS_STAMP): $(STAMP) deploy/aws/requirements.txt
+	@echo "Installing what the infrastructure on AWS is made with (about a minute the first time)"
+	@$(PIP) install --require-hashes -r deploy/aws/requirements.txt
+	@touch $@
+
 .PHONY: lock
 lock: $(STAMP)  ## Pin requirements.txt from pyproject.toml again (ARGS=--upgrade for the newest)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.txt $(ARGS)
-	@! grep -n '://' requirements.txt || { echo "requirements.txt must not name addresses" >&2; exit 1; }
+	$(BIN)/uv pip compile --group aws --constraints requirements.txt --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --quiet --output-file deploy/aws/requirements.txt $(ARGS)
+	@! grep -n '://' requirements.txt deploy/aws/requirements.txt || { echo "Requirements must not name addresses" >&2; exit 1; }
 
 .PHONY: clean
 clean:  ## Remove what tools leave behind; .venv and data stay
