@@ -23,7 +23,7 @@ from syncline.client.home import Home, SessionFile
 from syncline.client.http import Transport
 from syncline.client.index import Link
 from syncline.domain.checksums import SINGLE_PUT_MAX_BYTES, checksum_of
-from syncline.domain.errors import Refused, SynclineError, Temporary
+from syncline.domain.errors import Refused, Temporary
 from syncline.domain.rights import Role
 from syncline.messages import api as m
 from tests.e2e.people import PASSWORD, Person, put, s3_of
@@ -38,8 +38,11 @@ LARGE_EVERY = 150
 FILES_KEPT = 60
 AWAY_S = 0.3
 PASS_PAUSE_S = 0.2
+NAMES = ("alice", "bob")
 TRIES = 2
+"""Of one request, where the whole service is killed: then the callers go on asking."""
 TRIES_MAX = 400
+ANSWERED_S_MAX = 120
 
 AWAY = (Temporary, Refused, BotoCoreError, ClientError)
 """What a script may meet while the service is gone, or has forgotten its credential."""
@@ -48,8 +51,8 @@ AWAY = (Temporary, Refused, BotoCoreError, ClientError)
 class ListeningApi(Api):
     """Remembers every answer that said what became of changes."""
 
-    def __init__(self, server: str, tokens: SessionFile) -> None:
-        super().__init__(server, tokens, transport=Transport(server, tokens, tries=TRIES))
+    def __init__(self, server: str, tokens: SessionFile, tries: int) -> None:
+        super().__init__(server, tokens, transport=Transport(server, tokens, tries=tries))
         self.answers: list[m.CommitAnswer] = []
 
     async def commit(self, library: str, body: m.CommitBody | bytes, *, key: str = "") -> m.CommitAnswer:
@@ -59,9 +62,9 @@ class ListeningApi(Api):
 
 
 @asynccontextmanager
-async def listened_to(server: str, homes: Path, name: str) -> AsyncIterator[tuple[Person, ListeningApi]]:
+async def listened_to(server: str, homes: Path, name: str, tries: int) -> AsyncIterator[tuple[Person, ListeningApi]]:
     home = Home(homes / name)
-    api = ListeningApi(server, SessionFile(home))
+    api = ListeningApi(server, SessionFile(home), tries)
     async with api:
         email = f"{name}-{secrets.token_hex(3)}@example.com"
         await api.sign_up(email, PASSWORD, name.title())
@@ -128,7 +131,7 @@ class SyncedFolder:
         self.link = link
         self.engine = engine
         self.root = Path(link.path)
-        self.troubles: list[SynclineError] = []
+        self.troubles: list[Exception] = []
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Pass after pass, as ``syncline watch`` does, but without its long pauses while nobody answers."""
@@ -155,6 +158,7 @@ class Uploader:
     stored: dict[str, bytes] = field(default_factory=dict)
     """What S3 said it has, by key."""
     committed: int = 0
+    troubles: list[Exception] = field(default_factory=list)
 
     async def work(self, stop: asyncio.Event) -> None:
         number = 0
@@ -163,7 +167,8 @@ class Uploader:
             permits: list[str] = []
             try:
                 await self._upload(number, permits)
-            except AWAY:
+            except AWAY as trouble:
+                self.troubles.append(trouble)
                 await asyncio.sleep(AWAY_S)
             if permits:
                 await self._commit(permits, secrets.token_hex(16))
@@ -192,21 +197,20 @@ class Uploader:
 
     async def _commit(self, permits: list[str], key: str) -> None:
         body = m.CommitBody(requests=[m.AddVersion(permit=permit) for permit in permits], counter=1)
-        answer = await persistently(lambda: self.who.api.commit(self.library, body, key=key))
+        answer = await self._persistently(lambda: self.who.api.commit(self.library, body, key=key))
         assert not answer.refused
         assert {result.status.value for result in answer.results} <= {"applied", "unchanged"}
         self.committed += 1
 
-
-async def persistently(ask: Callable[[], Awaitable[Any]]) -> Any:
-    """What an asker gets who asks again, with a new credential, until the service is there."""
-    for _ in range(TRIES_MAX):
-        try:
-            return await ask()
-        except AWAY as error:
-            last = error
-            await asyncio.sleep(AWAY_S)
-    raise AssertionError(f"not answered in {TRIES_MAX} tries: {last}")
+    async def _persistently(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """What an asker gets who asks again, with a new credential, until the service is there."""
+        for _ in range(TRIES_MAX):
+            try:
+                return await ask()
+            except AWAY as trouble:
+                self.troubles.append(trouble)
+                await asyncio.sleep(AWAY_S)
+        raise AssertionError(f"not answered in {TRIES_MAX} tries: {self.troubles[-1]}")
 
 
 @dataclass
@@ -232,6 +236,14 @@ class Load:
             if task.done():
                 task.result()
 
+    async def answered(self, count: int) -> None:
+        """Until so many more changes were answered: then everyone is at work again."""
+        enough = len(self.answers) + count
+        async with asyncio.timeout(ANSWERED_S_MAX):
+            while len(self.answers) < enough:
+                self.check()
+                await asyncio.sleep(0.02)
+
     async def end(self) -> None:
         """Everyone finishes what they are doing."""
         self._stop.set()
@@ -249,17 +261,22 @@ class Load:
         return [answer for api in self.apis for answer in api.answers]
 
     @property
+    def troubles(self) -> list[Exception]:
+        """What anyone met that the client's own retries did not hide."""
+        return [*self.uploader.troubles, *(trouble for folder in self.folders for trouble in folder.troubles)]
+
+    @property
     def expected(self) -> dict[str, bytes]:
         """The files that people wrote and did not remove, as they left them."""
         return {path: content for editor in self.editors for path, content in editor.files.items()}
 
 
 @asynccontextmanager
-async def load_on(server: str, folder: Path, seed: int) -> AsyncIterator[Load]:
+async def load_on(server: str, folder: Path, seed: int, *, tries: int = TRIES) -> AsyncIterator[Load]:
     """Alice and bob with a folder each, and a script of alice's that uploads, all in one library."""
     async with AsyncExitStack() as opened:
-        people = [await opened.enter_async_context(listened_to(server, folder, name)) for name in ("alice", "bob")]
-        script = await opened.enter_async_context(listened_to(server, folder, "script"))
+        people = [await opened.enter_async_context(listened_to(server, folder, name, tries)) for name in NAMES]
+        script = await opened.enter_async_context(listened_to(server, folder, "script", tries))
         library = await people[0][0].library(*((who, Role.EDITOR) for who, _ in [*people[1:], script]))
         folders, editors = [], []
         for position, (who, _) in enumerate(people):
