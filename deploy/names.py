@@ -45,6 +45,15 @@ class Names:
     def bucket_arn(self) -> str:
         return f"arn:aws:s3:::{self.bucket}"
 
+    @property
+    def access_logs_bucket(self) -> str:
+        """Who read and wrote which object. On AWS only."""
+        return f"{self.bucket}-access-logs"
+
+    @property
+    def access_logs_bucket_arn(self) -> str:
+        return f"arn:aws:s3:::{self.access_logs_bucket}"
+
     def objects_arn(self, prefix: str) -> str:
         """All objects under `prefix`, which ends with a slash."""
         return f"{self.bucket_arn}/{prefix}*"

@@ -126,7 +126,8 @@ async def _table(dynamodb: Client, table: Table) -> None:
 
 async def _queue(sqs: Client, names: Names, queue: Queue) -> None:
     retention = {"MessageRetentionPeriod": str(queue.retention_seconds)}
-    await _queue_with(sqs, queue.dead_name, queue.fifo, retention)
+    allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [names.queue_arn(queue.short_name)]}
+    await _queue_with(sqs, queue.dead_name, queue.fifo, {**retention, "RedriveAllowPolicy": json.dumps(allowed)})
     redrive = {
         "deadLetterTargetArn": names.dead_queue_arn(queue.short_name),
         "maxReceiveCount": queue.receive_count_max,
@@ -213,22 +214,32 @@ def _cors_rule(bucket: Bucket) -> dict[str, Any]:
 
 def _lifecycle_rules(bucket: Bucket) -> list[dict[str, Any]]:
     unfinished = {
-        "ID": "unfinished-uploads",
+        "ID": bucket.multipart_rule_name,
         "Status": "Enabled",
         "Filter": {"Prefix": ""},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": bucket.multipart_days_max},
     }
     expiring = [
         {
-            "ID": f"expire-{expiry.prefix.strip('/')}",
+            "ID": expiry.name,
             "Status": "Enabled",
             "Filter": {"Prefix": expiry.prefix},
             "Expiration": {"Days": expiry.days},
-            "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": expiry.noncurrent_days},
         }
         for expiry in bucket.expiries
     ]
-    return [unfinished, *expiring]
+    cooling = [
+        {
+            "ID": cool.name,
+            "Status": "Enabled",
+            "Filter": {"And": {"Prefix": cool.prefix, "ObjectSizeGreaterThan": cool.bytes_min}},
+            "Transitions": [{"Days": cool.days, "StorageClass": cool.storage_class}],
+            "NoncurrentVersionTransitions": [{"NoncurrentDays": cool.days, "StorageClass": cool.storage_class}],
+        }
+        for cool in bucket.coolings
+    ]
+    return [unfinished, *expiring, *cooling]
 
 
 async def _sender(sesv2: Client, address: str) -> None:

@@ -208,3 +208,29 @@ def test_who_writes_a_table_of_others_writes_rows_of_its_own(definition, service
 
 def test_the_definition_is_plain_values(definition):
     assert json.loads(json.dumps(dataclasses.asdict(definition)))["names"]["stack"] == "teal"
+
+
+def test_on_aws_every_resource_that_takes_a_policy_refuses_what_does_not_come_by_tls(definition):
+    queues = definition.queues
+    documents = {NAMES.queue_arn(queue.short_name): (queue.policy, queue.policy_aws, "sqs:*") for queue in queues} | {
+        NAMES.dead_queue_arn(queue.short_name): (None, queue.dead_policy_aws, "sqs:*") for queue in queues
+    }
+    for topic, arn in ((definition.topic, NAMES.topic_arn), (definition.mail_topic, NAMES.mail_topic_arn)):
+        documents[arn] = (topic.policy, topic.policy_aws, "sns:Publish")
+    for arn, (everywhere, on_aws, action) in documents.items():
+        *before, tls = on_aws["Statement"]
+        assert before == (everywhere["Statement"] if everywhere else [])
+        assert (tls["Effect"], tls["Principal"], tls["Action"], tls["Resource"]) == ("Deny", "*", action, [arn])
+        assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_on_aws_the_bucket_takes_nothing_over_what_is_there_and_nothing_without_tls(definition):
+    never, tls = definition.bucket.policy_aws_only["Statement"]
+    assert (never["Effect"], never["Resource"]) == ("Deny", "arn:aws:s3:::files/objects/*")
+    assert (tls["Effect"], tls["Action"]) == ("Deny", "s3:*")
+    assert tls["Resource"] == ["arn:aws:s3:::files", "arn:aws:s3:::files/*"]
+
+
+def test_only_large_bytes_of_people_are_cooled(definition):
+    assert {cooling.prefix for cooling in definition.bucket.coolings} == {"objects/", "direct/"}
+    assert all(cooling.bytes_min >= 240 * 1024 for cooling in definition.bucket.coolings)
