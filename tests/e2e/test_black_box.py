@@ -19,8 +19,8 @@ from syncline.client.engine import Engine
 from syncline.domain.rights import Role
 from tests.black_box import Game, random_acts, replayed
 from tests.e2e.embedded import EmbeddedStack
+from tests.e2e.folders import Folder
 from tests.e2e.people import person
-from tests.e2e.test_two_clients import Folder
 
 SEED_VARIABLE = "SYNCLINE_TEST_SEED"
 GAMES = [(2, 40), (3, 40)]

@@ -13,7 +13,7 @@ import pytest
 
 from syncline.domain.errors import SynclineError
 from tests.e2e.embedded import EmbeddedStack, process_of, running_stack
-from tests.e2e.test_two_clients import Folder, settle, two_folders
+from tests.e2e.folders import Folder, settle, two_folders
 
 PROGRAMS = ("-m services.metadata", "-m services.gateway", "-m services.syncer", "-m services.notifier", "valkey")
 ROUNDS = 2
@@ -29,7 +29,7 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStac
 
 async def test_each_program_killed_while_two_clients_work(own_stack: EmbeddedStack, tmp_path: Path):
     chance = random.Random(20261123)
-    async with two_folders(own_stack, tmp_path) as (alice, bob):
+    async with two_folders(own_stack.url, tmp_path) as (alice, bob):
         written: dict[str, bytes] = {}
         for round_ in range(ROUNDS):
             for program in PROGRAMS:
@@ -48,7 +48,7 @@ async def test_each_program_killed_while_two_clients_work(own_stack: EmbeddedSta
 async def test_without_redis_everything_goes_on(own_stack: EmbeddedStack, tmp_path: Path):
     """Valkey is stopped, not killed: connections hang instead of failing, which is the worse of the two."""
     valkey = process_of(own_stack, "valkey")
-    async with two_folders(own_stack, tmp_path) as (alice, bob):
+    async with two_folders(own_stack.url, tmp_path) as (alice, bob):
         await settle(alice, bob)
         os.kill(valkey, signal.SIGSTOP)
         try:

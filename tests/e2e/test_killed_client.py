@@ -17,8 +17,8 @@ from syncline.client.engine import Engine
 from syncline.domain.rights import Role
 from tests import boundaries
 from tests.e2e.embedded import TREE, EmbeddedStack
+from tests.e2e.folders import Folder
 from tests.e2e.people import Person, person
-from tests.e2e.test_two_clients import Folder
 
 TRIED = int(os.environ.get("SYNCLINE_TEST_BOUNDARIES", "6"))
 BOUNDARIES_MIN = 100

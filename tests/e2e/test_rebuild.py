@@ -22,8 +22,8 @@ from syncline.domain.errors import Refused
 from syncline.domain.rights import Role
 from syncline.store.segments import SegmentKey, parse_key
 from tests.e2e.embedded import EmbeddedStack, running_stack
+from tests.e2e.folders import Folder, settle
 from tests.e2e.people import eventually, person
-from tests.e2e.test_two_clients import Folder, settle
 
 pytestmark = pytest.mark.e2e
 

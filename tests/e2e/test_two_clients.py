@@ -6,68 +6,17 @@ import asyncio
 import random
 import shutil
 import sysconfig
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from syncline.client.engine import Engine
-from syncline.client.index import Link
-from syncline.client.summary import Summary
-from syncline.domain.rights import Role
 from syncline.messages import api as m
 from tests.e2e.embedded import EmbeddedStack
-from tests.e2e.people import Person, person
+from tests.e2e.folders import Folder, settle, two_folders
 
 ROUNDS = 100
-PASSES_MAX = 6
-
-
-class Folder:
-    """One person's linked folder."""
-
-    def __init__(self, who: Person, engine: Engine, link: Link) -> None:
-        self.who = who
-        self.engine = engine
-        self.link = link
-        self.path = Path(link.path)
-
-    async def sync(self) -> Summary:
-        return await self.engine.sync_once(self.link)
-
-    def contents(self) -> dict[str, bytes | None]:
-        """What is in the folder by path; None for a folder."""
-        return {
-            str(path.relative_to(self.path)): None if path.is_dir() else path.read_bytes()
-            for path in self.path.rglob("*")
-            if path.relative_to(self.path).parts[0] != ".syncline"
-        }
-
-
-@asynccontextmanager
-async def two_folders(stack: EmbeddedStack, tmp_path: Path) -> AsyncIterator[tuple[Folder, Folder]]:
-    async with AsyncExitStack() as opened:
-        alice = await opened.enter_async_context(person(stack.url, tmp_path, "alice"))
-        bob = await opened.enter_async_context(person(stack.url, tmp_path, "bob"))
-        library = await alice.library((bob, Role.EDITOR))
-        folders = []
-        for who, name in ((alice, "alice"), (bob, "bob")):
-            engine = Engine(who.home, who.api)
-            opened.callback(engine.close)
-            folders.append(Folder(who, engine, await engine.link(library, tmp_path / name)))
-        yield folders[0], folders[1]
-
-
-async def settle(*folders: Folder) -> None:
-    """Sync in turn until nobody has anything left to do."""
-    for _ in range(PASSES_MAX):
-        summaries = [await folder.sync() for folder in folders]
-        if all(summary.changes == 0 and summary.complete for summary in summaries):
-            return
-    raise AssertionError(f"not settled after {PASSES_MAX} passes: {summaries}")
 
 
 async def test_a_real_tree_comes_across_whole(stack: EmbeddedStack, tmp_path: Path):
-    async with two_folders(stack, tmp_path) as (alice, bob):
+    async with two_folders(stack.url, tmp_path) as (alice, bob):
         ignored = shutil.ignore_patterns("site-packages", "__pycache__", "test", "tests", "config-*")
         shutil.copytree(sysconfig.get_path("stdlib"), alice.path, ignore=ignored, dirs_exist_ok=True)
         (alice.path / "empty folder").mkdir()
@@ -92,7 +41,7 @@ async def test_a_real_tree_comes_across_whole(stack: EmbeddedStack, tmp_path: Pa
 
 
 async def test_two_clients_edit_the_same_file_a_hundred_times(stack: EmbeddedStack, tmp_path: Path):
-    async with two_folders(stack, tmp_path) as (alice, bob):
+    async with two_folders(stack.url, tmp_path) as (alice, bob):
         (alice.path / "shared.txt").write_bytes(b"begin")
         await settle(alice, bob)
         written: list[bytes] = []
