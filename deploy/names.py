@@ -88,5 +88,16 @@ class Names:
     def client_role_arn(self) -> str:
         return f"arn:aws:iam::{self.account}:role/{self.client_role}"
 
+    def role_arn(self, service: str) -> str:
+        """What the instances of a service run as."""
+        return f"arn:aws:iam::{self.account}:role/{self.identity(service)}"
+
+    def repository(self, service: str) -> str:
+        """Where the image of a service is pushed to."""
+        return f"{self.stack}/{service}"
+
+    def log_group(self, service: str) -> str:
+        return f"/{self.stack}/{service}"
+
     def user_arn(self, service: str) -> str:
         return f"arn:aws:iam::{self.account}:user/{self.identity(service)}"

@@ -1,0 +1,17 @@
+"""SES: the sending domain, and what becomes of mail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+
+from deploy.aws.settings import Settings
+from deploy.definition import Definition
+
+
+class MailStack(cdk.Stack):
+    """SES: the sending domain, and what becomes of mail."""
+
+    def __init__(self, scope: Any, name: str, *, settings: Settings, definition: Definition, **options: Any) -> None:
+        super().__init__(scope, name, **options)
