@@ -45,18 +45,19 @@ MEANING: dict[Exit, str] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """``document`` for --json, ``text`` for people."""
+    """``document`` for --json, ``text`` for people. ``aside``: on stderr, since stdout carries what was asked for."""
 
     document: object
     text: str = ""
     exit: Exit = Exit.OK
+    aside: bool = False
 
 
 def show(answer: Answer, *, json: bool) -> None:
     if json:
-        click.echo(json_text(answer.document))
+        click.echo(json_text(answer.document), err=answer.aside)
     elif answer.text:
-        click.echo(answer.text)
+        click.echo(answer.text, err=answer.aside)
 
 
 def require_yes(yes: bool, what: str) -> None:

@@ -35,6 +35,7 @@ CONTENTS: dict[str, Entry] = {
     "set-aside": Entry("queues", "List rows that the notifier has set aside, and put them back."),
     "check": Entry("checking", "Compare views with journals, and look whether all bytes are there."),
     "rebuild": Entry("rebuilding", "Make a library again from the bucket alone."),
+    "export": Entry("exporting", "Write a library with all its files as one ZIP archive."),
     "retention": Entry("retention", "Say how long a library keeps versions and trash, or put it on hold."),
     "usage": Entry("records", "Say how many bytes a library holds; count again."),
     "quota": Entry("records", "Set how many bytes a library or an account may hold."),
