@@ -21,6 +21,11 @@ OPERATOR = "admin"
 TABLES = ("journal", "views", "directory", "outcomes", "mail", "audit")
 TABLES_THAT_EXPIRE = ("directory", "outcomes", "mail")
 TTL_ATTRIBUTE = "expires_at"
+# All keys are strings.
+KEYS = {"pk": "HASH", "sk": "RANGE"}
+
+# What SES tells of. A bounce that may pass is no reason to stop, but is told too.
+MAIL_EVENTS = ("bounce", "complaint")
 
 MULTIPART_DAYS_MAX = 7
 # S3's least; what is overwritten or expired is gone a day later.
@@ -31,13 +36,18 @@ COMMANDS_DAYS_MAX = 30
 # above 240 KB. The transition ($0.01 per 1,000) is earned back within two months by objects of 1 MiB.
 COOL_DAYS = 30
 COOL_BYTES_MIN = 2**20
-# S3 says who read what: downloads pass no service of ours.
-ACCESS_LOGS_DAYS = 90
 RETENTION_SECONDS = 14 * 24 * 3600
+# High throughput: the order and the duplicates that matter are those of one library.
+FIFO = {
+    "ContentBasedDeduplication": False,
+    "DeduplicationScope": "messageGroup",
+    "FifoThroughputLimit": "perMessageGroupId",
+}
 # A batch is committed by its client before its own events arrive (design §5).
 UPLOADS_DELAY_SECONDS = 120
 
 CORS_METHODS = ("GET", "PUT", "POST", "HEAD")
+CORS_ALLOWED_HEADERS = ("*",)
 CORS_EXPOSED_HEADERS = ("ETag", "x-amz-version-id", "x-amz-checksum-sha256")
 CORS_AGE_SECONDS_MAX = 3600
 
@@ -91,6 +101,7 @@ class Bucket:
     coolings: tuple[Cooling, ...]
     cors_origins: tuple[str, ...]
     cors_methods: tuple[str, ...] = CORS_METHODS
+    cors_allowed_headers: tuple[str, ...] = CORS_ALLOWED_HEADERS
     cors_exposed_headers: tuple[str, ...] = CORS_EXPOSED_HEADERS
     cors_age_seconds_max: int = CORS_AGE_SECONDS_MAX
     multipart_days_max: int = MULTIPART_DAYS_MAX
@@ -100,7 +111,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table on demand, keyed by `pk` (string, hash) and `sk` (string, range)."""
+    """A table on demand, keyed by `KEYS`."""
 
     name: str
     ttl_attribute: str | None
@@ -124,6 +135,17 @@ class Queue:
     policy: Document | None = None
     policy_aws: Document | None = None
     dead_policy_aws: Document | None = None
+
+    def redrive(self, names: Names) -> Document:
+        """What SQS calls the redrive policy: where what was received too often goes."""
+        return {
+            "deadLetterTargetArn": names.dead_queue_arn(self.short_name),
+            "maxReceiveCount": self.receive_count_max,
+        }
+
+    def redrive_allow(self, names: Names) -> Document:
+        """The dead-letter queue takes letters of this queue and no other."""
+        return {"redrivePermission": "byQueue", "sourceQueueArns": [names.queue_arn(self.short_name)]}
 
 
 @dataclass(frozen=True, slots=True)

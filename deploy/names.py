@@ -47,12 +47,8 @@ class Names:
 
     @property
     def access_logs_bucket(self) -> str:
-        """Who read and wrote which object. On AWS only."""
+        """Where it is logged who read and wrote which object, and who sent which request. On AWS only."""
         return f"{self.bucket}-access-logs"
-
-    @property
-    def access_logs_bucket_arn(self) -> str:
-        return f"arn:aws:s3:::{self.access_logs_bucket}"
 
     def objects_arn(self, prefix: str) -> str:
         """All objects under `prefix`, which ends with a slash."""
@@ -91,6 +87,19 @@ class Names:
     def role_arn(self, service: str) -> str:
         """What the instances of a service run as."""
         return f"arn:aws:iam::{self.account}:role/{self.identity(service)}"
+
+    @property
+    def redis(self) -> str:
+        return f"{self.stack}-redis"
+
+    @property
+    def redis_secret(self) -> str:
+        return f"{self.stack}/redis"
+
+    @property
+    def backups(self) -> str:
+        """The vault of backups, and the role that makes them. On AWS only."""
+        return f"{self.stack}-backups"
 
     def repository(self, service: str) -> str:
         """Where the image of a service is pushed to."""

@@ -150,23 +150,6 @@ def of_bucket(names: Names) -> Document:
     return over_tls_only(never_overwrite(names), "s3:*", [names.bucket_arn, names.objects_arn("")])
 
 
-def of_access_logs(names: Names) -> Document:
-    """The policy of the bucket with the access logs: S3 writes there, for the stack's bucket. For AWS only."""
-    arn = names.access_logs_bucket_arn
-    s3_may_log = {
-        "Sid": "S3MayLog",
-        "Effect": "Allow",
-        "Principal": {"Service": "logging.s3.amazonaws.com"},
-        "Action": "s3:PutObject",
-        "Resource": f"{arn}/*",
-        "Condition": {
-            "ArnEquals": {"aws:SourceArn": names.bucket_arn},
-            "StringEquals": {"aws:SourceAccount": names.account},
-        },
-    }
-    return over_tls_only(_document(s3_may_log), "s3:*", [arn, f"{arn}/*"])
-
-
 def _gateway(names: Names) -> list[Statement]:
     return [
         _rows("WriteDirectory", names, ("directory", "outcomes"), _READ_ROWS + _WRITE_ROWS),

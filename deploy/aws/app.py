@@ -15,6 +15,7 @@ from typing import Any
 import aws_cdk as cdk
 
 from deploy.aws.backup import BackupStack
+from deploy.aws.cache import CacheStack
 from deploy.aws.data import DataStack
 from deploy.aws.identity import IdentityStack
 from deploy.aws.images import ImagesStack
@@ -32,6 +33,7 @@ class Stacks:
     network: NetworkStack
     messaging: MessagingStack
     data: DataStack
+    cache: CacheStack
     mail: MailStack
     identity: IdentityStack
     backup: BackupStack
@@ -59,21 +61,17 @@ def compose(app: cdk.App, settings: Settings) -> Stacks:
     images = ImagesStack(*called("images"), **shared)
     network = NetworkStack(*called("network"), **shared)
     messaging = MessagingStack(*called("messaging"), **shared)
-    data = DataStack(
-        *called("data"),
-        **shared,
-        vpc=network.vpc,
-        redis_group=network.redis_group,
-        access_logs=network.access_logs,
-    )
+    data = DataStack(*called("data"), **shared)
+    cache = CacheStack(*called("cache"), **shared, vpc=network.vpc, redis_group=network.redis_group)
     mail = MailStack(*called("mail"), **shared)
     identity = IdentityStack(*called("identity"), **shared)
     backup = BackupStack(*called("backup"), **shared)
     # Names and ARNs are known beforehand, so nothing else says what must be there first.
     data.add_dependency(messaging, "S3 sends a test event to each queue")
+    data.add_dependency(network, "S3 writes its access logs to a bucket there")
     mail.add_dependency(messaging, "SES publishes to the topic")
     backup.add_dependency(data, "What is backed up")
-    return Stacks(images, network, messaging, data, mail, identity, backup)
+    return Stacks(images, network, messaging, data, cache, mail, identity, backup)
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ class NetworkStack(cdk.Stack):
     def __init__(self, scope: Any, name: str, *, settings: Settings, definition: Definition, **options: Any) -> None:
         super().__init__(scope, name, **options)
         self._settings = settings
+        self._definition = definition
         self.access_logs = self._access_logs()
         self.vpc = self._vpc()
         self._endpoints()
@@ -99,6 +100,7 @@ class NetworkStack(cdk.Stack):
         bucket = s3.Bucket(
             self,
             "AccessLogs",
+            bucket_name=self._definition.names.access_logs_bucket,
             encryption=s3.BucketEncryption.S3_MANAGED,  # neither load balancers nor S3 deliver to keys of KMS
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,

@@ -106,6 +106,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """The custom MAIL FROM domain (docs/deploy.md, Mail)."""
         return f"bounce.{self.mail_domain}"
 
+    @property
+    def makes_mail_records(self) -> bool:
+        """Whether SES's DNS records can be made in the hosted zone."""
+        return bool(self.hosted_zone_id) and _within(self.mail_domain, self.hosted_zone)
+
     def size(self, service: str) -> Size:
         return self.sizes.get(service) or _SIZES[self.variant][service]
 

@@ -14,7 +14,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
 from deploy import permissions
-from deploy.definition import Bucket, ClientRole, Definition, Identity, Queue, Table, Topic, define
+from deploy.definition import FIFO, KEYS, Bucket, ClientRole, Definition, Identity, Queue, Table, Topic, define
 from deploy.local import aws
 from deploy.local.aws import AccessKey
 from deploy.local.place import Place, read_private, write_private
@@ -104,12 +104,11 @@ async def _clients(place: Place) -> AsyncIterator[Clients]:
 
 
 async def _table(dynamodb: Client, table: Table) -> None:
-    keys = {"pk": "HASH", "sk": "RANGE"}
     await _unless_exists(
         dynamodb.create_table(
             TableName=table.name,
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in KEYS],
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in KEYS.items()],
             BillingMode="PAY_PER_REQUEST",
         ),
         "ResourceInUseException",
@@ -126,27 +125,18 @@ async def _table(dynamodb: Client, table: Table) -> None:
 
 async def _queue(sqs: Client, names: Names, queue: Queue) -> None:
     retention = {"MessageRetentionPeriod": str(queue.retention_seconds)}
-    allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [names.queue_arn(queue.short_name)]}
-    await _queue_with(sqs, queue.dead_name, queue.fifo, {**retention, "RedriveAllowPolicy": json.dumps(allowed)})
-    redrive = {
-        "deadLetterTargetArn": names.dead_queue_arn(queue.short_name),
-        "maxReceiveCount": queue.receive_count_max,
-    }
+    allowed = {"RedriveAllowPolicy": json.dumps(queue.redrive_allow(names))}
+    await _queue_with(sqs, queue.dead_name, queue.fifo, retention | allowed)
     attributes = {
         **retention,
         "VisibilityTimeout": str(queue.visibility_seconds),
         "DelaySeconds": str(queue.delay_seconds),
-        "RedrivePolicy": json.dumps(redrive),
+        "RedrivePolicy": json.dumps(queue.redrive(names)),
     }
     if queue.policy is not None:
         attributes["Policy"] = json.dumps(queue.policy)
     if queue.fifo:
-        # High throughput: the order and the duplicates that matter are those of one library.
-        attributes |= {
-            "ContentBasedDeduplication": "false",
-            "DeduplicationScope": "messageGroup",
-            "FifoThroughputLimit": "perMessageGroupId",
-        }
+        attributes |= {name: str(value).lower() if value is False else str(value) for name, value in FIFO.items()}
     await _queue_with(sqs, queue.name, queue.fifo, attributes)
 
 
@@ -206,7 +196,7 @@ def _cors_rule(bucket: Bucket) -> dict[str, Any]:
     return {
         "AllowedMethods": list(bucket.cors_methods),
         "AllowedOrigins": list(bucket.cors_origins),
-        "AllowedHeaders": ["*"],
+        "AllowedHeaders": list(bucket.cors_allowed_headers),
         "ExposeHeaders": list(bucket.cors_exposed_headers),
         "MaxAgeSeconds": bucket.cors_age_seconds_max,
     }
