@@ -12,11 +12,16 @@ from syncline.aws.connect import connect
 from syncline.aws.settings import Settings
 from syncline.domain.errors import Broken
 from syncline.domain.permits import PermitKey, PermitKeys
+from syncline.otlp import configure_tracing
+from syncline.serving.aws_calls import AwsCalls
 from syncline.serving.http import HttpServer
 from syncline.serving.life import live
 from syncline.serving.limits import rates_from
 from syncline.serving.logging import configure_logging, get_logger
+from syncline.serving.metrics import Metrics
 from syncline.store.usage import Quotas
+
+SERVICE = "gateway"
 
 
 async def serve(settings: Settings) -> None:
@@ -27,7 +32,8 @@ async def serve(settings: Settings) -> None:
     if not secrets.link_keys:
         raise Broken("SYNCLINE_SECRETS holds no link_keys: links in mail could not be opened")
     keys = Keys(permit_keys, secrets.token_keys, secrets.link_keys)
-    async with connect(settings) as aws:
+    metrics = Metrics(SERVICE)
+    async with connect(settings, AwsCalls(metrics)) as aws:
         ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, aws.credentials, SystemClock())
         app = make_gateway(
             ports,
@@ -36,6 +42,7 @@ async def serve(settings: Settings) -> None:
             registration=settings.registration,
             quotas=Quotas(settings.library_quota_bytes, settings.account_quota_bytes),
             rates=rates_from(settings.rate_limits),
+            metrics=metrics,
         )
         await live([HttpServer(app, host, port)])
 
@@ -43,10 +50,11 @@ async def serve(settings: Settings) -> None:
 def main() -> int:
     try:
         settings = Settings.from_environ(os.environ)
-        configure_logging("gateway", settings.log_level)
+        configure_logging(SERVICE, settings.log_level)
+        configure_tracing(SERVICE)
         asyncio.run(serve(settings))
     except Broken as error:
-        configure_logging("gateway")
+        configure_logging(SERVICE)
         get_logger().error("cannot-start", reason=str(error))
         return 1
     return 0

@@ -10,6 +10,8 @@ from syncline.aws.clock import SystemClock
 from syncline.aws.connect import connect
 from syncline.aws.settings import Settings
 from syncline.domain.permits import PermitKey, PermitKeys
+from syncline.otlp import configure_tracing
+from syncline.serving.aws_calls import AwsCalls
 from syncline.serving.http import HttpServer
 from syncline.serving.life import live
 from syncline.serving.logging import configure_logging
@@ -21,7 +23,7 @@ SERVICE = "metadata"
 async def serve(settings: Settings) -> None:
     metrics = Metrics(SERVICE)
     keys = PermitKeys(tuple(PermitKey(key.id, key.secret) for key in settings.secrets().permit_keys))
-    async with connect(settings) as aws:
+    async with connect(settings, AwsCalls(metrics)) as aws:
         pages = make_pages(metrics, aws.tables, aws.queues)
         work = parts(
             tables=aws.tables,
@@ -41,6 +43,7 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     settings = Settings.from_environ(os.environ)
     configure_logging(SERVICE, settings.log_level)
+    configure_tracing(SERVICE)
     asyncio.run(serve(settings))
 
 

@@ -9,15 +9,20 @@ from services.notifier.app import SERVICE, Ports, make_notifier
 from syncline.aws.clock import SystemClock
 from syncline.aws.connect import connect
 from syncline.aws.settings import Settings
+from syncline.otlp import configure_tracing
+from syncline.serving.aws_calls import AwsCalls
 from syncline.serving.http import HttpServer
 from syncline.serving.life import live
 from syncline.serving.logging import configure_logging
+from syncline.serving.metrics import Metrics
 
 
 async def main() -> None:
     settings = Settings.from_environ(os.environ)
     configure_logging(SERVICE, settings.log_level)
-    async with connect(settings) as aws:
+    configure_tracing(SERVICE)
+    metrics = Metrics(SERVICE)
+    async with connect(settings, AwsCalls(metrics)) as aws:
         cache = aws.cache if settings.has("SYNCLINE_REDIS_URL") else None
         notifier = make_notifier(
             Ports(aws.tables, aws.queues, aws.mailer, SystemClock(), aws.certificates, cache=cache),
@@ -28,6 +33,7 @@ async def main() -> None:
             reply_to=settings.reply_to,
             mail_topic_arn=settings.mail_topic_arn,
             mail_events_raw=settings.mail_events_raw,
+            metrics=metrics,
         )
         server = HttpServer(notifier.app, *settings.listen)
         queues = [notifier.consumer, notifier.letters, notifier.returns]

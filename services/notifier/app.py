@@ -84,9 +84,10 @@ def make_notifier(
     reply_to: str = "",
     mail_topic_arn: str = "",
     mail_events_raw: bool = False,
+    metrics: Metrics | None = None,
 ) -> Notifier:
     """Raises ``Broken`` when ``mail_from`` is no address."""
-    metrics = Metrics(SERVICE)
+    metrics = metrics or Metrics(SERVICE)
     mailer = PacedMailer(ports.mailer, ports.clock, ports.cache)
     journal, follows = Journal(ports.tables), Follows(ports.tables)
     incarnations = Incarnations(ports.tables)

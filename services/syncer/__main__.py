@@ -9,16 +9,21 @@ from services.syncer.app import SERVICE, Keeping, Ports, make_syncer
 from syncline.aws.clock import SystemClock
 from syncline.aws.connect import connect
 from syncline.aws.settings import Settings
+from syncline.otlp import configure_tracing
+from syncline.serving.aws_calls import AwsCalls
 from syncline.serving.http import HttpServer
 from syncline.serving.life import live
 from syncline.serving.limits import rates_from
 from syncline.serving.logging import configure_logging
+from syncline.serving.metrics import Metrics
 
 
 async def main() -> None:
     settings = Settings.from_environ(os.environ)
     configure_logging(SERVICE, settings.log_level)
-    async with connect(settings) as aws:
+    configure_tracing(SERVICE)
+    metrics = Metrics(SERVICE)
+    async with connect(settings, AwsCalls(metrics)) as aws:
         ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, SystemClock())
         keeping = Keeping(
             settings.archive_s, settings.snapshot_changes, settings.commits_retained, settings.replaced_kept_s
@@ -29,6 +34,7 @@ async def main() -> None:
             public_url=settings.public_url,
             keeping=keeping,
             rates=rates_from(settings.rate_limits),
+            metrics=metrics,
         )
         server = HttpServer(syncer.app, *settings.listen)
         await live([syncer.hub, syncer.archiver, syncer.consumer, server])

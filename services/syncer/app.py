@@ -122,9 +122,10 @@ def make_syncer(
     held_max: int = HELD_MAX,
     keeping: Keeping | None = None,
     rates: Mapping[str, int] = DEFAULTS,
+    metrics: Metrics | None = None,
 ) -> Syncer:
     keeping = keeping or Keeping()
-    metrics = Metrics(SERVICE)
+    metrics = metrics or Metrics(SERVICE)
     directory, journal = Directory(ports.tables), Journal(ports.tables)
     reader = HeadsReader(journal)
     hub = Hub(ports.cache, reader, ports.clock, metrics, held_max=held_max)

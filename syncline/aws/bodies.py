@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
+from typing import Any
 
 OURS = "base64:"
 
@@ -23,3 +25,9 @@ def from_text(text: str) -> bytes:
         except (binascii.Error, ValueError):
             pass  # Not ours after all: its reader sets it aside for what it is.
     return text.encode()
+
+
+def with_attributes(attributes: Mapping[str, str]) -> dict[str, Any]:
+    """What adds text attributes to a message for SQS or SNS; an empty one is left out."""
+    texts = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items() if text}
+    return {"MessageAttributes": texts} if texts else {}

@@ -36,11 +36,14 @@ log = logging.getLogger(__name__)
 
 class RedisCache:
     """``Cache`` that never raises for a Redis that is away, and then costs nothing: after a failure it is not asked
-    for a while. ``failures`` counts what was given up.
+    for a while. ``failures`` counts what was given up, ``gave_up`` hears of it.
     """
 
-    def __init__(self, redis: Redis, *, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, redis: Redis, *, monotonic: Callable[[], float], gave_up: Callable[[], None] = lambda: None
+    ) -> None:
         self.failures = 0
+        self._on_failure = gave_up
         self._redis = redis
         self._subscriptions = Subscriptions(redis)
         self._monotonic = monotonic
@@ -49,7 +52,9 @@ class RedisCache:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, url: str, *, monotonic: Callable[[], float] = time.monotonic) -> AsyncIterator[RedisCache]:
+    async def connect(
+        cls, url: str, *, monotonic: Callable[[], float] = time.monotonic, gave_up: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[RedisCache]:
         """A cache at ``redis://host:port/db``, connected when it is first used. Raises ``Broken`` for no such URL."""
         try:
             pool = BlockingConnectionPool.from_url(
@@ -66,7 +71,7 @@ class RedisCache:
         except ValueError as error:
             raise Broken(f"SYNCLINE_REDIS_URL is no Redis URL: {error}") from error
         redis = Redis.from_pool(pool)
-        cache = cls(redis, monotonic=monotonic)
+        cache = cls(redis, monotonic=monotonic, gave_up=gave_up)
         try:
             yield cache
         finally:
@@ -131,6 +136,7 @@ class RedisCache:
 
     def _give_up(self, error: Exception) -> None:
         self.failures += 1
+        self._on_failure()
         if self._monotonic() < self._rest_until:
             return  # of calls that were under way together, the first one counts
         log.warning("The cache is away, going on without it for %.0f s: %s", self._rest_s, error)

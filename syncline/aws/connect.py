@@ -10,6 +10,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 
 from syncline.aws.cache import RedisCache
+from syncline.aws.calls import CallObserver, CallWatch, Unobserved
 from syncline.aws.certificates import SnsCertificates
 from syncline.aws.credentials import StsCredentialIssuer
 from syncline.aws.mail import SesMailer
@@ -77,16 +78,22 @@ class Aws:
 
 
 @asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[Aws]:
-    """Open what ``settings`` name; everything is closed at the end. Nothing is sent until a port is used."""
+async def connect(settings: Settings, observer: CallObserver | None = None) -> AsyncIterator[Aws]:
+    """Open what ``settings`` name; everything is closed at the end. Nothing is sent until a port is used.
+
+    ``observer`` hears of every call."""
     async with AsyncExitStack() as stack:
         session = get_session()
+        observer = observer or Unobserved()
         clients = {
             name: await stack.enter_async_context(_client(session, settings, name)) for name in _named_clients(settings)
         }
         cache = None
         if settings.has("SYNCLINE_REDIS_URL"):
-            cache = await stack.enter_async_context(RedisCache.connect(settings.redis_url))
+            connecting = RedisCache.connect(settings.redis_url, gave_up=observer.cache_gave_up)
+            cache = await stack.enter_async_context(connecting)
+        for name, client in clients.items():
+            CallWatch(_service(name), observer).register(client)
         yield Aws(settings, clients, cache)
 
 
@@ -102,11 +109,14 @@ def _named_clients(settings: Settings) -> list[str]:
     return ["dynamodb", "dynamodb-once", "sqs", *named]
 
 
+def _service(name: str) -> str:
+    return {"dynamodb-once": "dynamodb", "s3-public": "s3", "ses": "sesv2"}.get(name, name)
+
+
 def _client(session: AioSession, settings: Settings, name: str) -> Any:
-    service = {"dynamodb-once": "dynamodb", "s3-public": "s3", "ses": "sesv2"}.get(name, name)
     endpoint = settings.s3_public_endpoint if name == "s3-public" else settings.endpoint_url
     return session.create_client(
-        service,
+        _service(name),
         region_name=settings.region,
         endpoint_url=endpoint,
         config=_config(name, virtual_host=endpoint is None),

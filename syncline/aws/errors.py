@@ -23,7 +23,26 @@ FAILED_CONDITIONS = {"ConditionalCheckFailedException", "PreconditionFailed", "4
 MISSING = {"NoSuchKey", "NoSuchVersion", "NotFound", "404", "MethodNotAllowed", "405"}
 """Reading a removal marker by its version answers 405."""
 
-PASSING = {
+ANSWERED_NO = FAILED_CONDITIONS | MISSING | {"TransactionCanceledException", "InvalidRange", "416"}
+"""Of these our callers make an answer."""
+
+THROTTLED = {
+    "KMSThrottlingException",
+    "LimitExceededException",
+    "OverLimit",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "Throttled",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+
+PASSING = THROTTLED | {
     "BadDigest",  # the bytes changed on their way
     "ConditionalRequestConflict",
     "ExpiredToken",
@@ -32,23 +51,10 @@ PASSING = {
     "InternalError",
     "InternalFailure",
     "InternalServerError",
-    "KMSThrottlingException",
-    "LimitExceededException",
-    "OverLimit",
     "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
     "RequestTimeTooSkewed",
     "RequestTimeout",
-    "RequestThrottled",
-    "RequestThrottledException",
     "ServiceUnavailable",
-    "SlowDown",
-    "Throttled",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
     "TransactionConflictException",
     "TransactionInProgressException",
 }

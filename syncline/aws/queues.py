@@ -9,10 +9,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from syncline.aws.bodies import from_text, to_text
+from syncline.aws.bodies import from_text, to_text, with_attributes
 from syncline.aws.errors import code_of, ours
 from syncline.aws.names import dead_queue_name, queue_name
 from syncline.domain.errors import Broken, Temporary
+from syncline.domain.traceparent import TRACEPARENT, clean_traceparent
+from syncline.ports import tracing
 from syncline.ports.queues import MAX_RECEIVE, VISIBILITY_S, DeadLetter, Message, Queue, check_limit, check_message
 
 MAX_WAIT_S = 20
@@ -51,7 +53,9 @@ class SqsQueues:
         order = {"MessageGroupId": group, "MessageDeduplicationId": dedup} if group else {}
         with ours(f"Send to {queue.value}"):
             url = await self._url(queue_name(self._stack, queue))
-            await self._client.send_message(QueueUrl=url, MessageBody=to_text(body), **order)
+            await self._client.send_message(
+                QueueUrl=url, MessageBody=to_text(body), **order, **with_attributes({TRACEPARENT: tracing.current()})
+            )
 
     async def receive(self, queue: Queue, *, limit: int = 10, wait_s: int = 20) -> Sequence[Message]:
         check_limit(limit)
@@ -61,6 +65,7 @@ class SqsQueues:
                 MaxNumberOfMessages=limit,
                 WaitTimeSeconds=min(wait_s, MAX_WAIT_S),
                 MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
+                MessageAttributeNames=[TRACEPARENT],
             )
         return [_message(raw) for raw in answer.get("Messages", [])]
 
@@ -133,7 +138,7 @@ class SqsQueues:
                 WaitTimeSeconds=wait_s,
                 VisibilityTimeout=visibility_s,
                 MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
-                MessageAttributeNames=[REASON],
+                MessageAttributeNames=[REASON, TRACEPARENT],
             )
         found: Sequence[Mapping[str, Any]] = answer.get("Messages", [])
         return found
@@ -158,21 +163,26 @@ def _message(raw: Mapping[str, Any]) -> Message:
         group=attributes.get("MessageGroupId", ""),
         received=int(attributes.get("ApproximateReceiveCount", 1)),
         sent_at_ms=int(attributes.get("SentTimestamp", 0)),
+        trace=clean_traceparent(_attribute(raw, TRACEPARENT)),
     )
 
 
 def _with_reason(message: Message, reason: str, dedup: str) -> dict[str, Any]:
     """What sends the message on, with the reason beside it; ``dedup`` counts where there is a group."""
+    text = NOT_IN_SQS.sub("\ufffd", reason)[:MAX_REASON_CHARACTERS]
     request: dict[str, Any] = {"MessageBody": to_text(message.body)}
-    if text := NOT_IN_SQS.sub("\ufffd", reason)[:MAX_REASON_CHARACTERS]:
-        request["MessageAttributes"] = {REASON: {"DataType": "String", "StringValue": text}}
+    request |= with_attributes({REASON: text, TRACEPARENT: message.trace})
     if message.group:
         request |= {"MessageGroupId": message.group, "MessageDeduplicationId": dedup}
     return request
 
 
 def _reason(raw: Mapping[str, Any]) -> str:
-    return str(raw.get("MessageAttributes", {}).get(REASON, {}).get("StringValue", ""))
+    return _attribute(raw, REASON)
+
+
+def _attribute(raw: Mapping[str, Any], name: str) -> str:
+    return str(raw.get("MessageAttributes", {}).get(name, {}).get("StringValue", ""))
 
 
 def _require_deleted(queue: Queue, failed: Sequence[Mapping[str, Any]]) -> None:

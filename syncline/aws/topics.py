@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from syncline.aws.bodies import to_text
+from syncline.aws.bodies import to_text, with_attributes
 from syncline.aws.errors import ours
+from syncline.domain.traceparent import TRACEPARENT
+from syncline.ports import tracing
 
 Client = Any
 
@@ -18,5 +20,7 @@ class SnsChangesTopic:
         self._arn = arn
 
     async def publish(self, body: bytes) -> None:
+        # Raw delivery makes of the topic's attributes those of the queues' messages.
+        attributes = with_attributes({TRACEPARENT: tracing.current()})
         with ours("Publish changes"):
-            await self._client.publish(TopicArn=self._arn, Message=to_text(body))
+            await self._client.publish(TopicArn=self._arn, Message=to_text(body), **attributes)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from syncline.ports import tracing
 from syncline.ports.clock import Clock
 from syncline.ports.queues import DeadLetter, Message, Queue, check_limit, check_message, receives_max, visibility_s
 
@@ -22,9 +23,10 @@ class _Stored:
     received: int = 0
     receipt: str = ""
     reason: str = ""
+    trace: str = ""
 
     def message(self) -> Message:
-        return Message(self.body, self.receipt, self.group, self.received, self.sent_at_ms)
+        return Message(self.body, self.receipt, self.group, self.received, self.sent_at_ms, self.trace)
 
 
 @dataclass
@@ -60,7 +62,7 @@ class MemoryQueues:
             line.dedup_until_ms[group, dedup] = now + DEDUP_WINDOW_MS
         self._ids += 1
         visible_at_ms = now + self._delays_s.get(queue, 0) * 1000
-        line.waiting.append(_Stored(self._ids, bytes(body), group, now, visible_at_ms))
+        line.waiting.append(_Stored(self._ids, bytes(body), group, now, visible_at_ms, trace=tracing.current()))
         self._wake()
 
     async def receive(self, queue: Queue, *, limit: int = 10, wait_s: int = 20) -> Sequence[Message]:
@@ -109,7 +111,9 @@ class MemoryQueues:
         for message, reason in letters:
             self._ids += 1
             visible_at_ms = now + self._delays_s.get(queue, 0) * 1000
-            again = _Stored(self._ids, message.body, message.group, now, visible_at_ms, reason=reason)
+            again = _Stored(
+                self._ids, message.body, message.group, now, visible_at_ms, reason=reason, trace=message.trace
+            )
             self._lines[queue].waiting.append(again)
         self._wake()
         return letters

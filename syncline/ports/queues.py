@@ -54,13 +54,15 @@ def visibility_s(queue: Queue) -> int:
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One received message. ``receipt`` names this receiving of it; ``received`` counts receivings, from 1."""
+    """One received message. ``receipt`` names this receiving of it; ``received`` counts receivings, from 1; ``trace``
+    is the context (``traceparent``) in which it was sent, or ""."""
 
     body: bytes
     receipt: str
     group: str
     received: int
     sent_at_ms: int
+    trace: str = ""
 
 
 DeadLetter = tuple[Message, str]

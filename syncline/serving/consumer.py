@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from syncline.domain.errors import Broken, ConditionFailed, Refused, SynclineError, Temporary
+from syncline.domain.traceparent import trace_id_of
 from syncline.messages.envelope import Unreadable
+from syncline.ports import tracing
 from syncline.ports.clock import Clock
 from syncline.ports.queues import Message, Queue, Queues, receives_max, visibility_s
+from syncline.ports.tracing import SpanKind
 from syncline.serving.logging import bind_context, clear_context, get_logger
 from syncline.serving.metrics import Metrics
 
@@ -64,10 +68,21 @@ def each(handle: Callable[[Message], Awaitable[None]]) -> BatchHandler:
 
     async def handle_all(batch: Batch) -> None:
         for message in batch.messages:
-            await handle(message)
+            with in_trace_of(message):
+                await handle(message)
             batch.finish(message)
 
     return handle_all
+
+
+@contextmanager
+def in_trace_of(message: Message) -> Iterator[None]:
+    """What is done for one message of a batch goes on in the trace that sent it."""
+    if not message.trace or trace_id_of(message.trace) == tracing.current_trace_id():
+        yield
+        return
+    with tracing.span("message", SpanKind.CONSUMER, parent=message.trace, links=[tracing.current()]):
+        yield
 
 
 class Consumer:
@@ -185,10 +200,18 @@ class Consumer:
         began = time.monotonic()
         keeping = asyncio.create_task(self._keep_hidden(in_hand))
         try:
-            await self._attempt(Batch(messages), in_hand)
+            with self._traced(messages):
+                await self._attempt(Batch(messages), in_hand)
         finally:
             keeping.cancel()
             self._metrics.message_seconds.labels(self._queue.value).observe(time.monotonic() - began)
+
+    def _traced(self, messages: Sequence[Message]) -> AbstractContextManager[object]:
+        """A batch goes on in the trace of its first message, and is linked to the others'."""
+        parent, links = tracing.first_and_others([message.trace for message in messages])
+        attributes = {"messaging.destination.name": self._queue.value, "messaging.batch.message_count": len(messages)}
+        name = f"{self._queue.value} process"
+        return tracing.span(name, SpanKind.CONSUMER, parent=parent, links=links, attributes=attributes)
 
     async def _attempt(self, batch: Batch, in_hand: dict[str, Message]) -> bool:
         """Whether nothing of the batch is left on the queue."""

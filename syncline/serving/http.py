@@ -15,7 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from syncline.domain.errors import Refused, SynclineError, Temporary
+from syncline.domain.traceparent import TRACEPARENT
+from syncline.ports import tracing
+from syncline.ports.tracing import SpanKind
 from syncline.serving import problems
+from syncline.serving.contexts import OutsideContexts
 from syncline.serving.logging import bind_context, clear_context, get_logger
 from syncline.serving.metrics import CONTENT_TYPE, Metrics
 
@@ -24,6 +28,7 @@ ReadyCheck = Callable[[], Awaitable[object]]
 
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 PUBLIC_URL: web.AppKey[str] = web.AppKey("public_url", str)
+CONTEXTS: web.AppKey[OutsideContexts] = web.AppKey("contexts", OutsideContexts)
 DRAINING: web.AppKey[asyncio.Event] = web.AppKey("draining", asyncio.Event)
 """Set when the service takes leave: requests that are held open should answer now."""
 
@@ -47,9 +52,10 @@ def make_app(
     its end) is where people reach the service; problem types start with it.
     """
     # The last bound on bodies; `read_body` holds each route to its own, tighter one.
-    app = web.Application(middlewares=[_observe, _problems], client_max_size=64 * 1024 * 1024)
+    app = web.Application(middlewares=[_trace, _observe, _problems], client_max_size=64 * 1024 * 1024)
     app[METRICS] = metrics
     app[PUBLIC_URL] = public_url
+    app[CONTEXTS] = OutsideContexts()
     app[DRAINING] = asyncio.Event()
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(dict(ready or {})))
@@ -98,6 +104,22 @@ def remote_address(request: web.Request) -> str:
     """
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")[-1].strip()
     return (forwarded or request.remote or "")[:64]
+
+
+@web.middleware
+async def _trace(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A span for each request, in the trace that its asker names. Routes, not paths: these hold ids and names."""
+    route = _route_name(request)
+    if route in _UNLOGGED or not tracing.is_on():
+        return await handler(request)
+    parent = request.app[CONTEXTS].take(request.headers.get(TRACEPARENT, ""))
+    attributes = {"http.request.method": request.method, "http.route": route}
+    with tracing.span(f"{request.method} {route}", SpanKind.SERVER, parent=parent, attributes=attributes) as span:
+        response = await handler(request)
+        span.set({"http.response.status_code": response.status})
+        if response.status >= 500:
+            span.fail(str(response.status))
+        return response
 
 
 @web.middleware

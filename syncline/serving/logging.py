@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from syncline.ports import tracing
+
 Logger = structlog.typing.FilteringBoundLogger
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -25,6 +27,7 @@ def configure_logging(service: str, level: str = "info") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.add_log_level,
         _name_service(service),
+        _name_trace,
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
@@ -70,6 +73,12 @@ def _name_service(service: str) -> structlog.typing.Processor:
         return event
 
     return add
+
+
+def _name_trace(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if trace := tracing.current_trace_id():
+        event["trace"] = trace
+    return event
 
 
 def _to_json(value: object, **_ignored: object) -> str:

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from syncline.domain.errors import Broken
+from syncline.ports import tracing
 from syncline.ports.queues import MAX_BODY_BYTES, Message, Queue
 from tests.conformance.conftest import Subject
 from tests.conformance.local_aws import UPLOADS_DELAY_S, VISIBILITY_S
+from tests.traces import traced
 
 STANDARD = [queue for queue in Queue if queue is not Queue.COMMITS]
 
@@ -313,3 +315,21 @@ async def test_discarded_dead_letters_are_gone(subject, queues, queue, unique):
     await subject.wait(VISIBILITY_S + 0.2)
     assert await queues.dead_depth(queue) == 0
     assert list(await queues.receive(queue, wait_s=0)) == []
+
+
+async def test_a_message_carries_the_trace_it_was_sent_in(subject, queues):
+    with traced():
+        await queues.send(Queue.SYNC, b"outside")
+        with tracing.span("sending"):
+            context = tracing.current()
+            await queues.send(Queue.LETTERS, b"within")
+            await subject.topic.publish(b"published")
+    (letter,) = await drain(subject, Queue.LETTERS)
+    assert (letter.body, letter.trace) == (b"within", context)
+    assert {message.body: message.trace for message in await drain(subject, Queue.NOTIFY)} == {b"published": context}
+    found = {message.body: message.trace for message in await drain(subject, Queue.SYNC, at_least=2)}
+    assert found == {b"outside": "", b"published": context}
+    # It goes with the message to the dead letters and back.
+    await queues.set_aside(Queue.LETTERS, letter, "why")
+    ((_, _),) = await subject.meanwhile(queues.redrive(Queue.LETTERS))
+    assert (await receive_one(subject, Queue.LETTERS)).trace == context
