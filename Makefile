@@ -125,7 +125,11 @@ lock: $(STAMP)  ## Pin requirements.txt from pyproject.toml again (ARGS=--upgrad
 	  --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.txt $(ARGS)
 	$(BIN)/uv pip compile --group aws --constraints requirements.txt --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet --output-file deploy/aws/requirements.txt $(ARGS)
-	@! grep -n '://' requirements.txt deploy/aws/requirements.txt || { echo "Requirements must not name addresses" >&2; exit 1; }
+	$(BIN)/uv pip compile pyproject.toml --extra server --constraints requirements.txt --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file deploy/requirements.txt $(ARGS)
+	$(BIN)/uv pip compile pyproject.toml --extra local --constraints requirements.txt --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file deploy/local/requirements.txt $(ARGS)
+	@! grep -n '://' requirements.txt deploy/requirements.txt deploy/local/requirements.txt deploy/aws/requirements.txt || { echo "Requirements must not name addresses" >&2; exit 1; }
 
 .PHONY: clean
 clean:  ## Remove what tools leave behind; .venv and data stay

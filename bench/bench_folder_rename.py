@@ -24,7 +24,7 @@ import msgspec
 from bench.rclone import FAST, Rclone
 from bench.two_clients import TREE, TwoClients, arguments, daemons, make_tree, run, say, two_clients
 from bench.wire import Wire
-from deploy.local.demo import Person
+from deploy.local.people import Person
 from syncline.client.api import Api
 from syncline.client.home import Home, SessionFile
 

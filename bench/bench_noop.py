@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 
 from bench.rclone import FAST, Rclone
 from bench.two_clients import TREE, Spent, TwoClients, arguments, daemons, run, say, timed, two_clients
-from deploy.local.demo import Person
+from deploy.local.people import Person
 
 Runs = dict[str, list[Spent]]
 

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.demo import Demo, Person, command
+from deploy.local.demo import Demo
 from deploy.local.logs import Console
+from deploy.local.people import Person, command
 from deploy.local.place import Place
 from tests.e2e.embedded import running_stack
 

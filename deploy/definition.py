@@ -17,6 +17,14 @@ from syncline.ports.queues import RECEIVES_MAX, Queue as PortQueue, receives_max
 SERVICES = ("gateway", "metadata", "syncer", "notifier")
 # The identity of whoever runs `syncline-admin`.
 OPERATOR = "admin"
+# What each may sign and check: permits, tokens of sessions, links in mail.
+SIGNING_KEYS = {
+    "gateway": ("permit_keys", "token_keys", "link_keys"),
+    "metadata": ("permit_keys",),
+    "syncer": ("token_keys",),
+    "notifier": ("link_keys",),
+    OPERATOR: ("permit_keys",),
+}
 
 TABLES = ("journal", "views", "directory", "outcomes", "mail", "audit")
 TABLES_THAT_EXPIRE = ("directory", "outcomes", "mail")

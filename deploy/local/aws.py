@@ -6,6 +6,7 @@ import os
 import secrets
 import string
 from dataclasses import dataclass
+from pathlib import Path
 
 from deploy.local.place import HOST, Place, read_private, write_private
 
@@ -35,7 +36,11 @@ class AccessKey:
 
 def root_key(place: Place) -> AccessKey:
     """The stack's root key, made once. Only provisioning uses it."""
-    path = place.secrets / "aws-root.json"
+    return kept_root_key(place.secrets / "aws-root.json")
+
+
+def kept_root_key(path: Path) -> AccessKey:
+    """The root key in the file `path`, made once."""
     kept = read_private(path)
     if kept is None:
         random_part = "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(_KEY_RANDOM_CHARACTERS))
@@ -45,17 +50,26 @@ def root_key(place: Place) -> AccessKey:
 
 
 def environment(place: Place) -> dict[str, str]:
-    """MiniStack's settings: policies enforced, state and objects on disk below DATA, this host only."""
-    state = place.aws_state
+    """The settings of an embedded stack's MiniStack: this host only, everything below DATA."""
+    return settings(
+        root_key(place), state=place.aws_state, mail=place.mail, listen=HOST, host=HOST, port=place.ports.aws
+    )
+
+
+def settings(key: AccessKey, *, state: Path, mail: Path, listen: str, host: str, port: int) -> dict[str, str]:
+    """MiniStack's settings: policies enforced, state and objects on disk below `state`, mail in `mail`.
+
+    It listens on the address `listen`; `host` is what its services call it.
+    """
     for folder in (_STATE_DIR, _OBJECTS_DIR, _TEMPORARY_DIR):
         (state / folder).mkdir(mode=0o700, exist_ok=True)
     return {
         **inherited(),
-        **root_key(place).environment(),
+        **key.environment(),
         "AUTH": "true",
-        "BIND_HOST": HOST,
-        "GATEWAY_PORT": str(place.ports.aws),
-        "MINISTACK_HOST": HOST,
+        "BIND_HOST": listen,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": host,
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "PERSIST_STATE": "1",
@@ -66,7 +80,7 @@ def environment(place: Place) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
-        "SYNCLINE_LOCAL_MAIL": str(place.mail),
+        "SYNCLINE_LOCAL_MAIL": str(mail),
         "SYNCLINE_LOCAL_TABLES": str(state / _TABLES_DIR),
     }
 

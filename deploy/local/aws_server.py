@@ -23,6 +23,7 @@ from urllib.parse import parse_qs
 from deploy.local import torn_objects
 from deploy.local.durable_tables import DurableTables, make_durable
 from deploy.local.group_log import GroupLog
+from deploy.local.keeping import Keeper
 from deploy.local.log_files import Damaged
 from deploy.local.mail import sent_mail, write_mail
 from deploy.local.version_reads import VersionReads
@@ -207,7 +208,8 @@ async def serve() -> None:
     # MiniStack reads its settings from the environment, and its objects from the disk, when it is imported.
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
-    from ministack.app import app as ministack
+    from ministack.app import _build_persistence_save_dict, app as ministack
+    from ministack.core.persistence import save_all
     from ministack.core.router import extract_access_key_id
     from ministack.services import s3, sts
 
@@ -226,7 +228,8 @@ async def serve() -> None:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    app = Gate(MailToFiles(VersionReads(ministack), Path(os.environ[MAIL_DIR])), extract_access_key_id)
+    gate = Gate(MailToFiles(VersionReads(ministack), Path(os.environ[MAIL_DIR])), extract_access_key_id)
+    app = Keeper(gate, os.environ["AWS_SECRET_ACCESS_KEY"], lambda: save_all(_build_persistence_save_dict()))
 
     async def stopped() -> None:
         await stop.wait()

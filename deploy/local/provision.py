@@ -8,13 +8,26 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
 from deploy import permissions
-from deploy.definition import FIFO, KEYS, Bucket, ClientRole, Definition, Identity, Queue, Table, Topic, define
+from deploy.definition import (
+    FIFO,
+    KEYS,
+    SIGNING_KEYS,
+    Bucket,
+    ClientRole,
+    Definition,
+    Identity,
+    Queue,
+    Table,
+    Topic,
+    define,
+)
 from deploy.local import aws
 from deploy.local.aws import AccessKey
 from deploy.local.place import Place, read_private, write_private
@@ -23,7 +36,6 @@ from deploy.names import Names
 MAIL_FROM = "syncline@syncline.example"
 UPLOADS_DELAY_SECONDS = 4
 SIGNING_KEY_BYTES = 32
-SIGNING_KEYS = ("permit_keys", "token_keys", "link_keys")
 POLICY_NAME = "syncline"
 
 _CLIENTS = ("s3", "dynamodb", "sqs", "sns", "iam", "sesv2")
@@ -43,7 +55,7 @@ class Clients:
 
 
 def embedded_definition() -> Definition:
-    """The definition with the embedded stack's names and its short delay of uploads.
+    """The definition of the embedded stack and of compose: fixed names and a short delay of uploads.
 
     The local SNS signs nothing: events about mail come raw.
     """
@@ -52,13 +64,19 @@ def embedded_definition() -> Definition:
 
 
 async def provision(place: Place, definition: Definition) -> dict[str, AccessKey]:
-    """Bring the local AWS to `definition`; the access key of each service by its name.
+    """Bring an embedded stack to `definition`, and make its services' signing keys; see `create`."""
+    signing_keys(place.secrets / "services.json")
+    kept = place.secrets / "aws-services.json"
+    return await create(definition, endpoint=place.aws_url, root=aws.root_key(place), kept=kept)
 
-    Also makes the services' signing keys (`signing_keys`) once. Raises botocore's errors: there is
-    nothing the stack could do without its resources.
+
+async def create(definition: Definition, *, endpoint: str, root: AccessKey, kept: Path) -> dict[str, AccessKey]:
+    """Bring the local AWS at `endpoint` to `definition`; the access key of each identity by its short name.
+
+    These keys are kept in the file `kept`, and made again when either side has lost them. Raises botocore's
+    errors: there is nothing the stack could do without its resources.
     """
-    signing_keys(place)
-    async with _clients(place) as clients:
+    async with _clients(endpoint, root) as clients:
         for table in definition.tables:
             await _table(clients.dynamodb, table)
         for queue in definition.queues:
@@ -67,16 +85,18 @@ async def provision(place: Place, definition: Definition) -> dict[str, AccessKey
             await _topic(clients, definition.names, topic)
         await _bucket(clients.s3, definition.names, definition.bucket)
         await _sender(clients.sesv2, definition.mail_from)
-        keys = await _identities(clients.iam, place, definition.identities)
+        keys = await _identities(clients.iam, kept, definition.identities)
         await _client_role(clients.iam, definition.names, definition.client_role)
     return keys
 
 
-def signing_keys(place: Place) -> None:
-    """Make the keys that sign permits, tokens and links, once; base64 of 32 random bytes each."""
-    path = place.secrets / "services.json"
-    if read_private(path) is None:
-        write_private(path, {kind: [_signing_key()] for kind in SIGNING_KEYS})
+def signing_keys(path: Path) -> dict[str, list[dict[str, str]]]:
+    """The keys that sign permits, tokens and links, kept in the file `path`; made once, 32 random bytes each."""
+    kept: dict[str, list[dict[str, str]]] | None = read_private(path)
+    if kept is None:
+        kept = {kind: [_signing_key()] for kind in SIGNING_KEYS["gateway"]}
+        write_private(path, kept)
+    return kept
 
 
 def _signing_key() -> dict[str, str]:
@@ -84,8 +104,7 @@ def _signing_key() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _clients(place: Place) -> AsyncIterator[Clients]:
-    key = aws.root_key(place)
+async def _clients(endpoint: str, key: AccessKey) -> AsyncIterator[Clients]:
     session = get_session()
     async with AsyncExitStack() as stack:
         opened = {
@@ -93,7 +112,7 @@ async def _clients(place: Place) -> AsyncIterator[Clients]:
                 session.create_client(
                     name,
                     region_name=aws.REGION,
-                    endpoint_url=place.aws_url,
+                    endpoint_url=endpoint,
                     aws_access_key_id=key.id,
                     aws_secret_access_key=key.secret,
                 )
@@ -236,8 +255,7 @@ async def _sender(sesv2: Client, address: str) -> None:
     await _unless_exists(sesv2.create_email_identity(EmailIdentity=address), "AlreadyExistsException")
 
 
-async def _identities(iam: Client, place: Place, identities: tuple[Identity, ...]) -> dict[str, AccessKey]:
-    path = place.secrets / "aws-services.json"
+async def _identities(iam: Client, path: Path, identities: tuple[Identity, ...]) -> dict[str, AccessKey]:
     kept: dict[str, dict[str, str]] = read_private(path) or {}
     for identity in identities:
         await _unless_exists(iam.create_user(UserName=identity.name), "EntityAlreadyExists")
