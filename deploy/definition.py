@@ -101,12 +101,14 @@ class Cooling:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A versioned bucket without public access."""
+    """A versioned bucket without public access. `policy_aws` stands on AWS instead of `policy` (TLS only)."""
 
     name: str
     notifications: tuple[Notification, ...]
     expiries: tuple[Expiry, ...]
     coolings: tuple[Cooling, ...]
+    policy: Document
+    policy_aws: Document
     cors_origins: tuple[str, ...]
     cors_methods: tuple[str, ...] = CORS_METHODS
     cors_allowed_headers: tuple[str, ...] = CORS_ALLOWED_HEADERS
@@ -114,7 +116,6 @@ class Bucket:
     cors_age_seconds_max: int = CORS_AGE_SECONDS_MAX
     multipart_days_max: int = MULTIPART_DAYS_MAX
     multipart_rule_name: str = "unfinished-uploads"
-    policy_aws_only: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,8 @@ def _bucket(names: Names, cors_origins: tuple[str, ...]) -> Bucket:
         expiries=(Expiry("commands/", COMMANDS_DAYS_MAX),),
         coolings=(Cooling("objects/"), Cooling("direct/")),
         cors_origins=cors_origins,
-        policy_aws_only=permissions.of_bucket(names),
+        policy=permissions.never_overwrite(names),
+        policy_aws=permissions.of_bucket(names),
     )
 
 

@@ -7,6 +7,7 @@ Policies are IAM policy documents as plain dictionaries. Actions are those AWS a
 from __future__ import annotations
 
 from collections.abc import Callable
+from email.utils import parseaddr
 from typing import Any
 
 from deploy.names import Names
@@ -25,15 +26,8 @@ _WRITE_ROWS = (
 # Rows are added and read; nobody may change or remove them (a batch may hold removals, so none of those either).
 _APPEND_ROWS = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem")
 _FIND_QUEUE = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
-# On AWS the batch calls need the single call's permission; the local AWS asks for one in their own name.
-_SEND = ("sqs:SendMessage", "sqs:SendMessageBatch")
-_CONSUME = (
-    "sqs:ReceiveMessage",
-    "sqs:DeleteMessage",
-    "sqs:DeleteMessageBatch",
-    "sqs:ChangeMessageVisibility",
-    "sqs:ChangeMessageVisibilityBatch",
-)
+_SEND = ("sqs:SendMessage",)
+_CONSUME = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 _READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
 _LIST_OBJECTS = ("s3:ListBucket", "s3:ListBucketVersions")
 _UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
@@ -106,10 +100,9 @@ def ses_may_publish(names: Names) -> Document:
 
 
 def never_overwrite(names: Names) -> Document:
-    """Bucket policy: whoever writes under `objects/` says `If-None-Match`. For AWS only.
+    """Bucket policy: whoever writes under `objects/` says `If-None-Match`.
 
-    The local AWS honours the header but does not know the condition key `s3:if-none-match`. The
-    parts of a multipart upload carry no such header; its completion does, which is what
+    The parts of a multipart upload carry no such header; its completion does, which is what
     `s3:ObjectCreationOperation` tells apart. Source: "Enforce conditional writes on Amazon S3 buckets".
     """
     return _document(
@@ -146,7 +139,7 @@ def over_tls_only(document: Document | None, action: str, resources: list[str]) 
 
 
 def of_bucket(names: Names) -> Document:
-    """The bucket's policy. For AWS only."""
+    """The bucket's policy on AWS: nothing is overwritten, and nothing comes without TLS."""
     return over_tls_only(never_overwrite(names), "s3:*", [names.bucket_arn, names.objects_arn("")])
 
 
@@ -212,12 +205,12 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
         *_consume_and_set_aside(names, "notify", "letters", "bounces"),
         # Owners are told of a webhook that was disabled.
         _allow("SendLetters", (*_SEND, *_FIND_QUEUE), [names.queue_arn("letters")]),
-        # The sender is the bound, not the resource: the local AWS names none for a mail, and knows no sender.
         # It names no resource; the region bounds it where that is known.
         _allow("AskForLimits", ("ses:GetAccount",), ["*"])
         | {"Condition": {"StringEqualsIfExists": {"aws:RequestedRegion": names.region}}},
-        _allow("SendMail", ("ses:SendEmail", "ses:SendRawEmail"), ["*"])
-        | {"Condition": {"StringEqualsIfExists": {"ses:FromAddress": mail_from}}},
+        # All mail is MIME. The sender is the bound, not the resource: the local AWS names none for a mail.
+        _allow("SendMail", ("ses:SendRawEmail",), ["*"])
+        | {"Condition": {"StringEquals": {"ses:FromAddress": parseaddr(mail_from)[1]}}},
     ]
 
 
@@ -240,8 +233,8 @@ def _rows(
 ) -> Statement:
     """Rows of `tables`; with `keys`, only those whose partition key is like one of them.
 
-    The partition keys are those of syncline/store. The local AWS knows no `dynamodb:LeadingKeys`, and a
-    condition for all values of a key that a request does not have holds, there as on AWS.
+    The partition keys are those of syncline/store. A condition for all values of a key that a request does not have
+    holds; only requests for whole tables, such as `Scan`, have none, and nobody may make these.
     """
     statement = _allow(sid, actions, [names.table_arn(table) for table in tables])
     if keys:

@@ -80,7 +80,7 @@ class DataStack(cdk.Stack):
             notification_configuration=_notifications(definition),
         )
         made.apply_removal_policy(self._removal)
-        s3.CfnBucketPolicy(self, "FilesPolicy", bucket=made.ref, policy_document=bucket.policy_aws_only)
+        s3.CfnBucketPolicy(self, "FilesPolicy", bucket=made.ref, policy_document=bucket.policy_aws)
 
 
 def _cors(bucket: Bucket) -> s3.CfnBucket.CorsConfigurationProperty:

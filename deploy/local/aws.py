@@ -12,6 +12,8 @@ from deploy.local.place import HOST, Place, read_private, write_private
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+# Where to write which permissions are used; for tests, so it comes from the environment of whoever starts the stack.
+USED_ACTIONS = "SYNCLINE_LOCAL_USED_ACTIONS"
 HEALTH_PATH = "/_ministack/health"
 # MiniStack does not check the signatures of its root key, so the key's id is the secret: 32 characters
 # of 36, readable by the owner of DATA alone.
@@ -63,8 +65,10 @@ def settings(key: AccessKey, *, state: Path, mail: Path, listen: str, host: str,
     """
     for folder in (_STATE_DIR, _OBJECTS_DIR, _TEMPORARY_DIR):
         (state / folder).mkdir(mode=0o700, exist_ok=True)
+    kept = {USED_ACTIONS: os.environ[USED_ACTIONS]} if USED_ACTIONS in os.environ else {}
     return {
         **inherited(),
+        **kept,
         **key.environment(),
         "AUTH": "true",
         "BIND_HOST": listen,

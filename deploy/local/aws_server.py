@@ -21,11 +21,14 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 from deploy.local import torn_objects
+from deploy.local.authorization import Authorization
+from deploy.local.aws import USED_ACTIONS
 from deploy.local.durable_tables import DurableTables, make_durable
 from deploy.local.group_log import GroupLog
 from deploy.local.keeping import Keeper
 from deploy.local.log_files import Damaged
 from deploy.local.mail import sent_mail, write_mail
+from deploy.local.used_actions import UsedActions
 from deploy.local.version_reads import VersionReads
 
 Scope = MutableMapping[str, Any]
@@ -56,7 +59,7 @@ class Gate:
     """Refuses what MiniStack lets anybody do: its well-known root keys, its administration, and S3
     requests without credentials (browser forms among them).
 
-    Every other key passes on to MiniStack, which checks signatures and policies.
+    Every other key passes on to MiniStack, which checks signatures and policies (`deploy.local.authorization`).
     """
 
     def __init__(self, app: App, find_access_key: Callable[[dict[str, str], dict[str, list[str]]], str]):
@@ -201,6 +204,15 @@ async def _open_tables() -> DurableTables:
     return tables
 
 
+def _authorize_as_aws_does() -> None:
+    from ministack import app
+    from ministack.core import iam_actions, iam_evaluator
+
+    path = os.environ.get(USED_ACTIONS)
+    used = UsedActions(Path(path)) if path else None
+    Authorization(app, iam_actions, iam_evaluator, used).install(app)
+
+
 async def serve() -> None:
     """Serve until SIGTERM or SIGINT, then save the state (MiniStack does so on ASGI shutdown)."""
     torn_objects.mend(Path(os.environ["S3_DATA_DIR"]))
@@ -215,6 +227,7 @@ async def serve() -> None:
 
     _keep_sessions(sts)
     _acknowledge_only_what_is_kept(s3)
+    _authorize_as_aws_does()
     # Without a place for the log the tables are MiniStack's own: kept by a stop, lost by a kill.
     tables = await _open_tables() if TABLES_DIR in os.environ else None
     config = Config()

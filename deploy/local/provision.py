@@ -194,6 +194,7 @@ async def _bucket(s3: Client, names: Names, bucket: Bucket) -> None:
     await s3.put_bucket_lifecycle_configuration(
         Bucket=bucket.name, LifecycleConfiguration={"Rules": _lifecycle_rules(bucket)}
     )
+    await s3.put_bucket_policy(Bucket=bucket.name, Policy=json.dumps(bucket.policy))
     configurations = [
         {
             "Id": notification.queue,

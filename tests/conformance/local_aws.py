@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from deploy.local import aws
 from deploy.local.aws import AccessKey
 from deploy.local.place import HOST, PORTS, Place, Ports
 from deploy.local.provision import embedded_definition, provision
+from deploy.permissions import Document
 from syncline.aws import Aws, Settings, connect
 
 VISIBILITY_S = 2
@@ -119,10 +121,19 @@ async def _provisioned(place: Place) -> LocalAws:
         )
         for queue in whole.queues
     )
-    definition = replace(whole, queues=quick)
+    definition = replace(whole, queues=quick, bucket=replace(whole.bucket, policy=_unless_tester(whole)))
     stack = LocalAws(place, definition, await provision(place, definition))
     stack.keys[TESTER] = await _tester(stack)
     return stack
+
+
+def _unless_tester(definition: Definition) -> Document:
+    """The bucket's policy for everybody but the tester, who also overwrites objects, as the port does."""
+    policy = deepcopy(definition.bucket.policy)
+    tester = f"arn:aws:iam::{definition.names.account}:user/{TESTER}"
+    for statement in policy["Statement"]:
+        statement["Condition"]["ArnNotEquals"] = {"aws:PrincipalArn": tester}
+    return policy
 
 
 async def _tester(stack: LocalAws) -> AccessKey:

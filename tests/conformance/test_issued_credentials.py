@@ -90,11 +90,12 @@ async def refused(call):
 
 
 def put(s3, bucket, key, body=b"bytes", **more):
-    return s3.put_object(Bucket=bucket, Key=key, Body=body, ChecksumSHA256=sha256(body), **more)
+    arguments = {"Body": body, "ChecksumSHA256": sha256(body), "IfNoneMatch": "*"} | more
+    return s3.put_object(Bucket=bucket, Key=key, **arguments)
 
 
 async def test_a_writer_puts_under_its_grant_and_reads_its_library(writer, bucket, theirs, unique):
-    answer = await put(writer, bucket, MINE + unique, IfNoneMatch="*", Metadata={"permit": "p"})
+    answer = await put(writer, bucket, MINE + unique, Metadata={"permit": "p"})
     head = await writer.head_object(Bucket=bucket, Key=MINE + unique, ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"] == sha256(b"bytes")
     got = await writer.get_object(Bucket=bucket, Key=MINE + unique, VersionId=answer["VersionId"])
@@ -230,7 +231,7 @@ async def test_a_forged_or_changed_key_opens_nothing(stack, bucket, theirs):
 async def test_s3_refuses_bytes_that_do_not_match_their_checksum(writer, bucket, connected, unique):
     tester, _ = connected
     with pytest.raises(ClientError) as error:
-        await writer.put_object(Bucket=bucket, Key=MINE + unique, Body=b"other bytes", ChecksumSHA256=sha256(b"bytes"))
+        await put(writer, bucket, MINE + unique, b"other bytes", ChecksumSHA256=sha256(b"bytes"))
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     upload = await writer.create_multipart_upload(Bucket=bucket, Key=MINE + unique, ChecksumAlgorithm="SHA256")
     with pytest.raises(ClientError) as error:
@@ -247,9 +248,9 @@ async def test_s3_refuses_bytes_that_do_not_match_their_checksum(writer, bucket,
 
 
 async def test_an_object_is_not_written_twice(writer, bucket, unique):
-    await put(writer, bucket, MINE + unique, IfNoneMatch="*")
+    await put(writer, bucket, MINE + unique)
     with pytest.raises(ClientError) as error:
-        await put(writer, bucket, MINE + unique, b"other", IfNoneMatch="*")
+        await put(writer, bucket, MINE + unique, b"other")
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
 
 
@@ -264,9 +265,10 @@ async def test_an_object_is_not_written_twice(writer, bucket, unique):
         (None, 200, b"0123456789"),
     ],
 )
-async def test_a_range_of_a_version(writer, bucket, unique, asked, status, wanted):
+async def test_a_range_of_a_version(writer, bucket, connected, unique, asked, status, wanted):
+    tester, _ = connected
     old = await put(writer, bucket, MINE + unique, b"0123456789")
-    await put(writer, bucket, MINE + unique, b"newer")
+    await tester.objects.put(MINE + unique, b"newer")
     url = await writer.generate_presigned_url(
         "get_object", Params={"Bucket": bucket, "Key": MINE + unique, "VersionId": old["VersionId"]}
     )

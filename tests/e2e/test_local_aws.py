@@ -225,6 +225,54 @@ async def test_a_service_is_refused_what_is_not_in_its_policy(cloud):
     assert {code.removesuffix("Exception") for code in codes} == {"AccessDenied"}
 
 
+async def test_rows_of_others_in_a_shared_table_are_refused(cloud):
+    journal, directory, mail = (cloud.table(name) for name in ("journal", "directory", "mail"))
+
+    def row(pk: str) -> dict[str, Any]:
+        return {"pk": {"S": pk}, "sk": {"S": "x"}}
+
+    def put(table: str, pk: str) -> dict[str, Any]:
+        return {"Put": {"TableName": table, "Item": row(pk)}}
+
+    async with cloud.client("dynamodb", "gateway") as gateway, cloud.client("dynamodb", "metadata") as metadata:
+        await gateway.transact_write_items(TransactItems=[put(journal, "head#x"), put(directory, "library#x")])
+        await gateway.query(
+            TableName=mail,
+            KeyConditionExpression="#n0 = :v0",
+            ExpressionAttributeNames={"#n0": "pk"},
+            ExpressionAttributeValues={":v0": {"S": "webhooks#x"}},
+        )
+        mailboxes = {"KeyConditionExpression": "pk = :v0", "ExpressionAttributeValues": {":v0": {"S": "mailbox#x"}}}
+        denied = [
+            gateway.put_item(TableName=journal, Item=row("journal#x#0")),
+            gateway.transact_write_items(TransactItems=[put(journal, "head#x"), put(journal, "journal#x#0")]),
+            gateway.query(TableName=mail, **mailboxes),
+            gateway.get_item(TableName=mail, Key=row("mailbox#x")),
+            gateway.batch_get_item(RequestItems={mail: {"Keys": [row("webhooks#x"), row("mailbox#x")]}}),
+            metadata.update_item(TableName=directory, Key=row("account#x")),
+            metadata.delete_item(TableName=directory, Key=row("member#x")),
+            metadata.batch_write_item(RequestItems={directory: [{"PutRequest": {"Item": row("account#x")}}]}),
+        ]
+        assert {await code_of(call) for call in denied} == {"AccessDeniedException"}
+
+
+async def test_mail_goes_out_from_its_own_sender_alone(cloud):
+    def mail(header: str, sender: str) -> dict[str, Any]:
+        raw = f"From: {header}\r\nTo: carol@example.com\r\n\r\nbody\r\n".encode()
+        content = {"Raw": {"Data": raw}}
+        return {"FromEmailAddress": sender, "Destination": {"ToAddresses": ["carol@example.com"]}, "Content": content}
+
+    async with cloud.client("sesv2", "notifier") as ses, cloud.client("ses", "notifier") as first_ses:
+        await ses.send_email(**mail(f"Syncline <{MAIL_FROM}>", MAIL_FROM))
+        denied = [
+            ses.send_email(**mail("ceo@example.com", "ceo@example.com")),
+            ses.send_email(**mail("ceo@example.com", MAIL_FROM)),
+            ses.send_email(**mail(MAIL_FROM, "ceo@example.com")),
+            first_ses.send_raw_email(RawMessage={"Data": b"From: ceo@example.com\r\n\r\n"}),
+        ]
+        assert {(await code_of(call)).removesuffix("Exception") for call in denied} == {"AccessDenied"}
+
+
 async def test_services_can_do_their_work(cloud):
     row = {"pk": {"S": "head#x"}, "sk": {"S": "head"}}
     check = {
@@ -281,8 +329,9 @@ async def test_a_session_writes_and_reads_within_its_grant(cloud, session_s3):
     assert await got["Body"].read() == body
     again = session_s3.put_object(Bucket=cloud.bucket, Key=key, Body=b"other", IfNoneMatch="*")
     assert await code_of(again) == "PreconditionFailed"
-    wrong = session_s3.put_object(Bucket=cloud.bucket, Key=fresh_key(), Body=b"other", ChecksumSHA256=checksum)
-    assert await code_of(wrong) == "BadDigest"
+    other = {"Bucket": cloud.bucket, "Key": fresh_key(), "Body": b"other"}
+    assert await code_of(session_s3.put_object(**other, IfNoneMatch="*", ChecksumSHA256=checksum)) == "BadDigest"
+    assert await code_of(session_s3.put_object(**other)) == "AccessDenied"  # it would overwrite
 
 
 async def test_a_session_sends_a_file_in_parts(cloud, session_s3):
@@ -306,11 +355,12 @@ async def test_a_session_sends_a_file_in_parts(cloud, session_s3):
 
 async def test_a_session_reaches_nothing_beyond_its_grant(cloud, session_s3):
     bucket, mine, other = cloud.bucket, fresh_key(), "objects/lib-b/grant-9/file"
-    await session_s3.put_object(Bucket=bucket, Key=mine, Body=b"1")
+    new: dict[str, Any] = {"Bucket": bucket, "Body": b"1", "IfNoneMatch": "*"}
+    await session_s3.put_object(**new, Key=mine)
     denied = [
-        session_s3.put_object(Bucket=bucket, Key="objects/lib-a/grant-2/file", Body=b""),
-        session_s3.put_object(Bucket=bucket, Key=other, Body=b""),
-        session_s3.put_object(Bucket=bucket, Key="commands/c2", Body=b""),
+        session_s3.put_object(**new, Key="objects/lib-a/grant-2/file"),
+        session_s3.put_object(**new, Key=other),
+        session_s3.put_object(**new, Key="commands/c2"),
         session_s3.get_object(Bucket=bucket, Key=other),
         session_s3.get_object(Bucket=bucket, Key="commands/c1"),
         session_s3.create_multipart_upload(Bucket=bucket, Key=other),
@@ -352,7 +402,7 @@ async def test_events_of_uploads_wait_for_their_delay(cloud):
         cloud.client("sqs", "metadata") as sqs,
     ):
         before = loop.time()
-        await s3.put_object(Bucket=cloud.bucket, Key=key, Body=b"1")
+        await s3.put_object(Bucket=cloud.bucket, Key=key, Body=b"1", IfNoneMatch="*")
         await receive_until(sqs, await cloud.queue_url(sqs, "uploads"), record_of(key))
         assert loop.time() - before >= UPLOADS_DELAY_SECONDS - 0.1
 
@@ -398,11 +448,12 @@ async def test_everything_is_there_after_stop_and_start(tmp_path):
         before, session = cloud.keys, await cloud.client_session()
         async with (
             cloud.as_client(session) as s3,
+            aws_client(place, "s3", aws.root_key(place)) as root_s3,
             cloud.client("dynamodb", "metadata") as rows,
             cloud.client("sns", "metadata") as sns,
         ):
-            first = await s3.put_object(Bucket=cloud.bucket, Key=key, Body=b"one")
-            second = await s3.put_object(Bucket=cloud.bucket, Key=key, Body=b"two")
+            first = await s3.put_object(Bucket=cloud.bucket, Key=key, Body=b"one", IfNoneMatch="*")
+            second = await root_s3.put_object(Bucket=cloud.bucket, Key=key, Body=b"two")
             await rows.put_item(TableName=cloud.table("journal"), Item=row)
             await sns.publish(TopicArn=cloud.definition.names.topic_arn, Message="before")
 
@@ -423,7 +474,7 @@ async def test_everything_is_there_after_stop_and_start(tmp_path):
             uploads = await cloud.queue_url(sqs, "uploads")
             await receive_until(sqs, uploads, record_of(key))
             fresh = fresh_key()
-            assert (await s3.put_object(Bucket=cloud.bucket, Key=fresh, Body=b"3"))["VersionId"]
+            assert (await s3.put_object(Bucket=cloud.bucket, Key=fresh, Body=b"3", IfNoneMatch="*"))["VersionId"]
             await receive_until(sqs, uploads, record_of(fresh))
             await sns.publish(TopicArn=cloud.definition.names.topic_arn, Message="after")
             sync = await cloud.queue_url(syncer, "sync")
@@ -434,7 +485,7 @@ async def test_everything_is_there_after_stop_and_start(tmp_path):
                 return None if missing else body
 
             await receive_until(syncer, sync, both)
-            denied = s3.put_object(Bucket=cloud.bucket, Key="objects/lib-b/x", Body=b"")
+            denied = s3.put_object(Bucket=cloud.bucket, Key="objects/lib-b/x", Body=b"", IfNoneMatch="*")
             assert await code_of(denied) == "AccessDenied"
             unreachable = rows.put_item(TableName=cloud.table("mail"), Item=row)
             assert await code_of(unreachable) == "AccessDeniedException"

@@ -225,7 +225,7 @@ def test_on_aws_every_resource_that_takes_a_policy_refuses_what_does_not_come_by
 
 
 def test_on_aws_the_bucket_takes_nothing_over_what_is_there_and_nothing_without_tls(definition):
-    never, tls = definition.bucket.policy_aws_only["Statement"]
+    never, tls = definition.bucket.policy_aws["Statement"]
     assert (never["Effect"], never["Resource"]) == ("Deny", "arn:aws:s3:::files/objects/*")
     assert (tls["Effect"], tls["Action"]) == ("Deny", "s3:*")
     assert tls["Resource"] == ["arn:aws:s3:::files", "arn:aws:s3:::files/*"]
