@@ -1,0 +1,1 @@
+"""The image and the stack of containers, tested with a Docker engine."""

@@ -1,0 +1,203 @@
+"""The stack of docker-compose.yml as the tests see it: scaled out, on free ports, each replica within reach."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from configparser import ConfigParser
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from docker.errors import ImageNotFound
+from docker.models.containers import Container
+from docker.models.networks import Network
+from testcontainers.compose import DockerCompose
+from testcontainers.core.docker_client import DockerClient
+
+from syncline.aws import Aws
+from tests.containers.replica import Replica
+from tests.e2e.afterwards import as_operator
+
+TREE = Path(__file__).resolve().parents[2]
+FILES = ["docker-compose.yml", str(Path(__file__).with_name("scaled.yml"))]
+REPLICAS = {"gateway": 2, "metadata": 3, "syncer": 2, "notifier": 2}
+"""As in scaled.yml."""
+PORTS = {"SYNCLINE_PORT": "balancer", "SYNCLINE_AWS_PORT": "aws", "SYNCLINE_MAIL_PORT": "mail"}
+SETTINGS = {"SYNCLINE_DIGEST_WINDOW_SECONDS": "2", "SYNCLINE_RATE_LIMITS": ""}
+CREDENTIALS = "/etc/syncline/aws-credentials"
+HEALTHY_S_MAX = 180
+POLL_S = 0.5
+
+
+def why_no_engine() -> str:
+    """Why there is no Docker engine with Compose to test with; "" when there is one."""
+    for command in (["docker", "version"], ["docker", "compose", "version"]):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"{' '.join(command)}: {error}"
+        if done.returncode != 0:
+            return f"{' '.join(command)}: {done.stderr.strip()[:300]}"
+    return ""
+
+
+@dataclass
+class ComposedStack:
+    """A stack that is up. ``tag`` is that of its images and the name of its project."""
+
+    tag: str
+    settings: Path
+    logs: Path
+    ports: dict[str, int]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['balancer']}"
+
+    @property
+    def mail_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['mail']}"
+
+    @cached_property
+    def engine(self) -> Any:
+        """Docker's own client."""
+        return DockerClient().client
+
+    def compose(self, *words: str, tree: Path = TREE, tag: str = "") -> str:
+        """``docker compose`` with these words, for images with this tag, built from ``tree``; what it said."""
+        command = DockerCompose(tree, FILES, env_file=str(self.settings)).docker_compose_command()
+        done = subprocess.run(
+            [*command, *words],
+            cwd=tree,
+            env={**os.environ, "SYNCLINE_TAG": tag or self.tag},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"docker compose {' '.join(words)}:\n{done.stdout}\n{done.stderr}\n{self.tails()}"
+        return done.stdout
+
+    # -- its containers
+
+    def containers(self, *, ended: bool = False) -> list[Container]:
+        of_it = {"label": [f"com.docker.compose.project={self.tag}", "com.docker.compose.oneoff=False"]}
+        return list(self.engine.containers.list(all=ended, filters=of_it))
+
+    def replicas(self, *services: str, ended: bool = False) -> list[Replica]:
+        """The containers of these services, or of all, in order of their names."""
+        replicas = sorted((Replica(container) for container in self.containers(ended=ended)), key=lambda one: one.name)
+        return [one for one in replicas if not services or one.service in services]
+
+    def one(self, service: str) -> Replica:
+        return self.replicas(service)[0]
+
+    @property
+    def network(self) -> Network:
+        [network] = self.engine.networks.list(filters={"label": [f"com.docker.compose.project={self.tag}"]})
+        return network
+
+    def wait_healthy(self) -> None:
+        """Wait until as many containers of each service are there as there should be, and all are healthy."""
+
+        def all_healthy() -> bool:
+            there = [one.service for one in self.replicas()]
+            complete = all(there.count(service) == count for service, count in REPLICAS.items())
+            return complete and all(one.healthy for one in self.replicas())
+
+        self.wait_until(all_healthy, "not all containers are healthy")
+
+    def wait_until(self, true: Callable[[], object], otherwise: str) -> None:
+        deadline = time.monotonic() + HEALTHY_S_MAX
+        while not true():
+            assert time.monotonic() < deadline, f"{otherwise}:\n{self.tails()}"
+            time.sleep(POLL_S)
+
+    def remove(self, replica: Replica) -> None:
+        """Stop a container in good order and remove it; its log stays."""
+        replica.container.stop(timeout=60)
+        self.keep_log(replica)
+        replica.container.remove()
+
+    def keep_log(self, replica: Replica) -> None:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.logs.joinpath(f"{replica.name}.log").write_bytes(replica.container.logs(timestamps=True))
+
+    def tails(self) -> str:
+        """The last lines of every container."""
+        return "\n".join(f"--- {one.name}\n{one.tail()}" for one in self.replicas(ended=True))
+
+    # -- what it holds
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Aws]:
+        """Its tables and objects, with the operator's rights."""
+        config = json.loads(self.compose("--profile", "admin", "config", "--format", "json"))
+        variables: dict[str, str] = config["services"]["admin"]["environment"]
+        del variables["AWS_SHARED_CREDENTIALS_FILE"], variables["SYNCLINE_REDIS_URL"]
+        found = ConfigParser()
+        found.read_string(self.compose("run", "--rm", "--no-deps", "--entrypoint", "cat", "admin", CREDENTIALS))
+        [profile] = found.sections()
+        variables["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{self.ports['aws']}"
+        variables["AWS_ACCESS_KEY_ID"] = found[profile]["aws_access_key_id"]
+        variables["AWS_SECRET_ACCESS_KEY"] = found[profile]["aws_secret_access_key"]
+        async with as_operator(variables) as aws:
+            yield aws
+
+    def mails(self) -> list[EmailMessage]:
+        """The mail sent so far, oldest first."""
+        pieces, _ = self.one("mail").container.get_archive("/data/mail")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
+            files = sorted((one for one in archive if one.name.endswith(".eml")), key=lambda one: one.name)
+            contents = [file.read() for one in files if (file := archive.extractfile(one)) is not None]
+        return [message_from_bytes(content, policy=default) for content in contents]
+
+
+@contextmanager
+def composed_stack(folder: Path) -> Iterator[ComposedStack]:
+    """The stack, built from this tree, scaled out and healthy; taken down with its volumes and images in the end."""
+    tag = f"syncline-test-{secrets.token_hex(3)}"
+    ports = dict(zip(PORTS.values(), free_ports(len(PORTS)), strict=True))
+    settings = folder / "settings.env"
+    values = {"COMPOSE_PROJECT_NAME": tag, **{name: str(ports[service]) for name, service in PORTS.items()}, **SETTINGS}
+    settings.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    stack = ComposedStack(tag, settings, folder / "logs", ports)
+    try:
+        stack.compose("up", "--build", "--wait")
+        yield stack
+    finally:
+        for replica in stack.replicas(ended=True):
+            stack.keep_log(replica)
+        stack.compose("--profile", "*", "down", "--volumes", "--remove-orphans")
+        remove_images(stack, tag)
+
+
+def remove_images(stack: ComposedStack, tag: str) -> None:
+    """Remove the images with this tag."""
+    for image in stack.engine.images.list(filters={"reference": f"syncline/*:{tag}"}):
+        for name in image.tags:
+            if name.endswith(f":{tag}"):
+                with suppress(ImageNotFound):
+                    stack.engine.images.remove(name)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
