@@ -108,5 +108,35 @@ class Names:
     def log_group(self, service: str) -> str:
         return f"/{self.stack}/{service}"
 
+    def log_group_arn(self, service: str) -> str:
+        return f"arn:aws:logs:{self.region}:{self.account}:log-group:{self.log_group(service)}"
+
+    def repository_arn(self, service: str) -> str:
+        return f"arn:aws:ecr:{self.region}:{self.account}:repository/{self.repository(service)}"
+
+    def secret(self, kind: str) -> str:
+        """The secret, in Secrets Manager, with a kind of signing keys (`permit_keys`, …)."""
+        return f"{self.stack}/{kind.replace('_', '-')}"
+
+    def secret_arn(self, secret: str) -> str:
+        """Secrets Manager ends its ARNs with six random characters."""
+        return f"arn:aws:secretsmanager:{self.region}:{self.account}:secret:{secret}-??????"
+
+    def alarm_topic(self, severity: str) -> str:
+        return f"{self.stack}-alarms-{severity}"
+
+    def alarm_topic_arn(self, severity: str) -> str:
+        return f"arn:aws:sns:{self.region}:{self.account}:{self.alarm_topic(severity)}"
+
+    def scaling_group_arn(self, service: str) -> str:
+        """The Auto Scaling group, called like its identity, of the service's instances."""
+        groups = f"arn:aws:autoscaling:{self.region}:{self.account}:autoScalingGroup"
+        return f"{groups}:*:autoScalingGroupName/{self.identity(service)}"
+
+    @property
+    def client_boundary(self) -> str:
+        """The permissions boundary of the clients' role."""
+        return f"{self.client_role}-boundary"
+
     def user_arn(self, service: str) -> str:
         return f"arn:aws:iam::{self.account}:user/{self.identity(service)}"

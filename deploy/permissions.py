@@ -33,6 +33,13 @@ _LIST_OBJECTS = ("s3:ListBucket", "s3:ListBucketVersions")
 _UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 _BYTES = ("objects/", "direct/")
 _ARCHIVED = ("journal/", "snapshots/")
+# Which signing keys a service verifies or signs with.
+SIGNING_KEYS = {
+    "gateway": ("permit_keys", "token_keys", "link_keys"),
+    "metadata": ("permit_keys",),
+    "syncer": ("token_keys",),
+    "notifier": ("link_keys",),
+}
 _SWEPT_ROWS = ("freed#*", "grant#*", "grants#*", "retained#*", "sweep#*", "usage#*")
 _SYNCERS_ROWS = ("device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*")
 
@@ -58,8 +65,49 @@ def of_client_role(names: Names) -> Document:
     )
 
 
+def of_instance(service: str, names: Names) -> Document:
+    """What an instance on AWS may besides its service: fetch image and secrets, write logs, tell its group."""
+    secrets = [names.secret_arn(names.secret(kind)) for kind in SIGNING_KEYS[service]]
+    return _document(
+        # The token is the account's; what it opens is said by the next statement.
+        _allow("AskForToken", ("ecr:GetAuthorizationToken",), ["*"]),
+        _allow("PullImage", ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"), [names.repository_arn(service)]),
+        _allow("ReadSecrets", ("secretsmanager:GetSecretValue",), [*secrets, names.secret_arn(names.redis_secret)]),
+        _allow("WriteLogs", ("logs:CreateLogStream", "logs:PutLogEvents"), [f"{names.log_group_arn(service)}:*"]),
+        _allow(
+            "TellGroup",
+            ("autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"),
+            [names.scaling_group_arn(service)],
+        ),
+    )
+
+
+def trust_by_instances() -> Document:
+    """The trust policy of a service's role: machines of EC2 assume it."""
+    return _document(
+        {
+            "Sid": "InstancesOnly",
+            "Effect": "Allow",
+            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    )
+
+
+def trust_by_account(names: Names) -> Document:
+    """The trust policy of the operator's role: whom of the account policies of their own allow to assume it."""
+    return _document(
+        {
+            "Sid": "AccountDecides",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{names.account}:root"},
+            "Action": "sts:AssumeRole",
+        }
+    )
+
+
 def trust_by(principal_arn: str) -> Document:
-    """The client role's trust policy: only the gateway's identity assumes it."""
+    """The client role's trust policy: only the gateway's identity, a role or a user, assumes it."""
     return _document(
         {
             "Sid": "GatewayOnly",
@@ -97,6 +145,20 @@ def ses_may_publish(names: Names) -> Document:
             "Condition": {"StringEquals": {"aws:SourceAccount": names.account}},
         }
     )
+
+
+def alarms_may_publish(names: Names, severity: str) -> Document:
+    """Policy of a topic of alarms: CloudWatch's alarms of this account publish. For AWS only."""
+    arn = names.alarm_topic_arn(severity)
+    cloudwatch = {
+        "Sid": "AlarmsMayPublish",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": arn,
+        "Condition": {"StringEquals": {"aws:SourceAccount": names.account}},
+    }
+    return over_tls_only(_document(cloudwatch), "sns:Publish", [arn])
 
 
 def never_overwrite(names: Names) -> Document:

@@ -22,12 +22,14 @@ from deploy.aws.images import ImagesStack
 from deploy.aws.mail import MailStack
 from deploy.aws.messaging import MessagingStack
 from deploy.aws.network import NetworkStack
+from deploy.aws.observability import ObservabilityStack
+from deploy.aws.services import ServicesStack
 from deploy.aws.settings import Settings, Unusable, read
 
 
 @dataclass(frozen=True)
 class Stacks:
-    """One deployment's stacks, in the order in which they are deployed."""
+    """One deployment's stacks, in the order in which they are deployed; no services as long as there are no images."""
 
     images: ImagesStack
     network: NetworkStack
@@ -37,9 +39,12 @@ class Stacks:
     mail: MailStack
     identity: IdentityStack
     backup: BackupStack
+    services: ServicesStack | None
+    observability: ObservabilityStack | None
 
     def all(self) -> list[cdk.Stack]:
-        return [getattr(self, name) for name in self.__dataclass_fields__]
+        found = [getattr(self, name) for name in self.__dataclass_fields__]
+        return [stack for stack in found if stack is not None]
 
 
 def compose(app: cdk.App, settings: Settings) -> Stacks:
@@ -67,11 +72,27 @@ def compose(app: cdk.App, settings: Settings) -> Stacks:
     identity = IdentityStack(*called("identity"), **shared)
     backup = BackupStack(*called("backup"), **shared)
     # Names and ARNs are known beforehand, so nothing else says what must be there first.
-    data.add_dependency(messaging, "S3 sends a test event to each queue")
-    data.add_dependency(network, "S3 writes its access logs to a bucket there")
-    mail.add_dependency(messaging, "SES publishes to the topic")
-    backup.add_dependency(data, "What is backed up")
-    return Stacks(images, network, messaging, data, cache, mail, identity, backup)
+    data.add_stack_dependency(messaging, "S3 sends a test event to each queue")
+    data.add_stack_dependency(network, "S3 writes its access logs to a bucket there")
+    mail.add_stack_dependency(messaging, "SES publishes to the topic")
+    backup.add_stack_dependency(data, "What is backed up")
+    if not settings.images:
+        return Stacks(images, network, messaging, data, cache, mail, identity, backup, None, None)
+    services = ServicesStack(
+        *called("services"),
+        **shared,
+        vpc=network.vpc,
+        subnet_ids=network.instance_subnet_ids(),
+        balancer_group=network.balancer_group,
+        groups=network.groups,
+        profiles=identity.profiles,
+        access_logs=network.access_logs,
+        redis_address=f"{cache.address}:{cache.port}",
+    )
+    observability = ObservabilityStack(*called("observability"), **shared, services=services, redis_nodes=cache.nodes)
+    for needed in (images, data, messaging, mail):
+        services.add_stack_dependency(needed, "What the services use from their start")
+    return Stacks(images, network, messaging, data, cache, mail, identity, backup, services, observability)
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ PASSWORD_CHARACTERS = 64
 class CacheStack(cdk.Stack):
     """Valkey by ElastiCache, by TLS and with a password; in production another zone takes over when one fails.
 
-    `address` and `port` are the primary's; `password` is the secret that holds the password and nothing else.
+    `address` and `port` are the primary's, `nodes` what CloudWatch calls each; `password` is the secret that holds the
+    password and nothing else.
     """
 
     def __init__(
@@ -84,3 +85,4 @@ class CacheStack(cdk.Stack):
         )
         self.address = group.attr_primary_end_point_address
         self.port = REDIS
+        self.nodes = [f"{called}-{number:03}" for number in range(1, (NODES if production else 1) + 1)]

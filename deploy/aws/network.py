@@ -7,14 +7,13 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2, aws_iam as iam, aws_s3 as s3
 
+from deploy.aws.machine import PORT
 from deploy.aws.settings import Settings
 from deploy.definition import SERVICES, Definition
 
 HTTPS = 443
 HTTP = 80
 REDIS = 6379
-# What each service listens on, inside the network only.
-SERVICE_PORT = 8080
 # The load balancer has targets in these; the other two are reached by nobody.
 SERVED = ("gateway", "syncer")
 LOGS_DAYS = 90
@@ -43,11 +42,10 @@ class NetworkStack(cdk.Stack):
         self.groups = {service: self._group(service.title(), f"Instances of {service}") for service in SERVICES}
         self._allow()
 
-    def instance_subnets(self) -> ec2.SubnetSelection:
+    def instance_subnet_ids(self) -> list[str]:
         """Where instances run: without addresses of their own in production, in one zone in the trial."""
-        if self._settings.production:
-            return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
-        return ec2.SubnetSelection(subnets=self.vpc.public_subnets[: self._settings.zones])
+        subnets = self.vpc.private_subnets if self._settings.production else self.vpc.public_subnets
+        return [subnet.subnet_id for subnet in subnets[: self._settings.zones]]
 
     def _vpc(self) -> ec2.Vpc:
         # A load balancer wants two zones at least, and Redis's subnet group is the wider for it.
@@ -92,8 +90,8 @@ class NetworkStack(cdk.Stack):
             self.redis_group.add_ingress_rule(group, ec2.Port.tcp(REDIS), service)
         for service in SERVED:
             group = self.groups[service]
-            group.add_ingress_rule(self.balancer_group, ec2.Port.tcp(SERVICE_PORT), "Requests")
-            self.balancer_group.add_egress_rule(group, ec2.Port.tcp(SERVICE_PORT), service)
+            group.add_ingress_rule(self.balancer_group, ec2.Port.tcp(PORT), "Requests")
+            self.balancer_group.add_egress_rule(group, ec2.Port.tcp(PORT), service)
 
     def _access_logs(self) -> s3.Bucket:
         """Logs of the load balancer, of the network's flows, and of S3 itself (they name keys, never content)."""

@@ -37,28 +37,36 @@ class Variant(Enum):
 class Size(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Instances of one service: their type, and between how many of them its group scales."""
 
-    instance_type: str
+    instance_type: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
     least: int
     most: int
 
+    @property
+    def graviton(self) -> bool:
+        """AWS marks its own processors by a g after the generation: t4g, c7gn, m8gd."""
+        return re.match(r"[a-z]+[0-9]+g", self.instance_type) is not None
 
+
+# A service is one process, which uses one core: more small machines serve more than fewer large ones.
 _SIZES = {
     Variant.TRIAL: dict.fromkeys(SERVICES, Size("t4g.small", 1, 2)),
     Variant.PRODUCTION: {
-        "gateway": Size("c7g.large", 3, 30),
-        "metadata": Size("c7g.large", 3, 30),
-        "syncer": Size("c7g.large", 3, 30),
-        "notifier": Size("t4g.medium", 2, 12),
+        "gateway": Size("c7g.medium", 3, 30),
+        "metadata": Size("c7g.medium", 3, 30),
+        "syncer": Size("c7g.medium", 3, 30),
+        "notifier": Size("c7g.medium", 2, 12),
     },
 }
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One deployment. `domain` is where people and clients reach it; `bucket` is free to choose, as names are global.
+    """One deployment, as a file says it; docs/deploy.md has a table of what may be said.
+
+    `domain` is where people and clients reach it; `bucket` is free to choose, as names are global.
 
     HTTPS needs either `certificate_arn`, or `hosted_zone` (its name) with `hosted_zone_id`: then the certificate and
     the address record of `domain` are made in that zone, and SES's records if `mail_domain` lies in it.
-    `images` has the digest of each service's image; it may be empty until images were pushed.
+    `images` has the digest of each service's image; without them there are no services yet.
     """
 
     account: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}$")]
@@ -78,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sizes: dict[str, Size] = {}
     service_settings: dict[str, str] = {}
     firewall: bool = False
+    monthly_budget_usd: Annotated[int, msgspec.Meta(ge=0)] = 0
+    paging_address: str = ""
+    roll_back_on_alarms: bool = True
 
     @property
     def production(self) -> bool:
@@ -110,6 +121,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def makes_mail_records(self) -> bool:
         """Whether SES's DNS records can be made in the hosted zone."""
         return bool(self.hosted_zone_id) and _within(self.mail_domain, self.hosted_zone)
+
+    @property
+    def graviton(self) -> bool:
+        """Whether instances are ARM's. All are, or none: there is one image of the operating system."""
+        return self.size(SERVICES[0]).graviton
 
     def size(self, service: str) -> Size:
         return self.sizes.get(service) or _SIZES[self.variant][service]
@@ -154,6 +170,10 @@ def _complaints(settings: Settings) -> list[str]:
     if not _ADDRESS.fullmatch(settings.alarm_address):
         wrong.append("alarm_address is the mail address that alarms go to")
     wrong += [f"{kind} names {name!r}, which is no service" for kind, name in _strangers(settings)]
+    if settings.images and len(settings.images) < len(SERVICES):
+        wrong.append(
+            f"images has a digest for each service ({', '.join(SERVICES)}), or is left out until there are some"
+        )
     wrong += [
         f"images.{service} is the digest of an image, as sha256:… with 64 hex digits"
         for service, digest in settings.images.items()
@@ -169,6 +189,15 @@ def _complaints(settings: Settings) -> list[str]:
         for name in settings.service_settings
         if not name.startswith("SYNCLINE_")
     ]
+    if len({settings.size(service).graviton for service in SERVICES}) > 1:
+        wrong.append("sizes: instances are all of Graviton (t4g, c7g, …) or none is")
+    wrong += [
+        f"service_settings.{name}: a value is one line"
+        for name, value in settings.service_settings.items()
+        if not value.isprintable()
+    ]
+    if settings.service_settings.get("SYNCLINE_LOG_LEVEL", "info") not in ("info", "debug"):
+        wrong.append("service_settings.SYNCLINE_LOG_LEVEL is info or debug: alarms are made of lines at info")
     return wrong
 
 

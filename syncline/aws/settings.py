@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -32,11 +33,12 @@ class SigningKey(msgspec.Struct, frozen=True):
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """The signing keys, newest first: the first of each kind signs, all of them verify."""
+    """The signing keys, newest first: the first of each kind signs, all of them verify. And Redis's password, if any."""
 
     permit_keys: tuple[SigningKey, ...] = ()
     token_keys: tuple[SigningKey, ...] = ()
     link_keys: tuple[SigningKey, ...] = ()
+    redis_password: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,11 @@ class Settings:
 
     @property
     def redis_url(self) -> str:
-        return self.needed("SYNCLINE_REDIS_URL")
+        """``redis://`` or, by TLS, ``rediss://``, with the password from ``SYNCLINE_SECRETS`` where that has one."""
+        url = self.needed("SYNCLINE_REDIS_URL")
+        password = self.secrets().redis_password if self.has("SYNCLINE_SECRETS") else ""
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://:{quote(password, safe='')}@{rest}" if password and "@" not in rest else url
 
     @property
     def listen(self) -> tuple[str, int]:

@@ -125,3 +125,18 @@ def test_unsigned_mail_events_count_on_a_local_aws_only():
     assert Settings.from_environ(LEAST | raw | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}).mail_events_raw
     with pytest.raises(Broken, match="SYNCLINE_MAIL_EVENTS_RAW"):
         _ = Settings.from_environ(LEAST | raw).mail_events_raw
+
+
+@pytest.mark.parametrize(
+    ("url", "password", "whole"),
+    [
+        ("rediss://cache.example:6379/0", "a/b@c", "rediss://:a%2Fb%40c@cache.example:6379/0"),
+        ("rediss://cache.example:6379/0", "", "rediss://cache.example:6379/0"),
+        ("redis://:own@cache.example:6379/0", "other", "redis://:own@cache.example:6379/0"),
+    ],
+)
+def test_redis_gets_its_password_from_the_file_of_secrets(tmp_path, url, password, whole):
+    path = tmp_path / "secrets.json"
+    path.write_text(json.dumps({"redis_password": password}))
+    settings = Settings.from_environ(LEAST | {"SYNCLINE_REDIS_URL": url, "SYNCLINE_SECRETS": str(path)})
+    assert settings.redis_url == whole
