@@ -33,7 +33,7 @@ class SigningKey(msgspec.Struct, frozen=True):
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """The signing keys, newest first: the first of each kind signs, all of them verify. And Redis's password, if any."""
+    """The signing keys, newest first: the first of each kind signs, all verify. And the password of Redis."""
 
     permit_keys: tuple[SigningKey, ...] = ()
     token_keys: tuple[SigningKey, ...] = ()
