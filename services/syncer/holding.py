@@ -13,8 +13,9 @@ from syncline.serving.sync_routes import HEADS_WAIT_S_MAX
 from syncline.store.journal import Head
 
 MEMBERSHIP_READ_MS = 10_000
-"""What one may do is looked at so often, should nobody tell: with Redis away, a library that one was added to wakes
-within this time, and a device that was signed out is refused."""
+"""While Redis is away nobody tells of rights, so what one may do is looked at so often: a library that one was added to
+wakes within this time, and a device that was signed out is refused. With Redis there, whatever was not told for once is
+found by the next request, after ``HEADS_WAIT_S_MAX`` at most."""
 
 StillAllowed = Callable[[], Awaitable[None]]
 """Raises ``Refused`` (401) once the asker's device was signed out."""
@@ -47,6 +48,7 @@ class Holding:
                 hold.touched = self._hub.touches.since(account, mark)
                 wait_ms = min(wait_s, HEADS_WAIT_S_MAX) * 1000
                 heads = await self._wait(hold, libraries, since, wait_ms, still_allowed)
+            if token_of(heads) != since:
                 await still_allowed()
         return answer_of(heads)
 
@@ -54,22 +56,31 @@ class Holding:
         self, hold: Hold, libraries: frozenset[str], since: str, wait_ms: int, still_allowed: StillAllowed
     ) -> dict[str, Head]:
         deadline_ms = self._clock.now_ms() + wait_ms
-        read_again_ms = self._clock.now_ms() + MEMBERSHIP_READ_MS
         self._hub.watch(hold, libraries)
+        alone = False
         while True:
             # Cleared before reading: what moves meanwhile wakes again.
             hold.woken.clear()
-            if hold.touched or self._clock.now_ms() >= read_again_ms:
+            if hold.touched or alone:
                 hold.touched = False
                 await still_allowed()
                 self._hub.watch(hold, await self._memberships.of(hold.account))
-                read_again_ms = self._clock.now_ms() + MEMBERSHIP_READ_MS
             heads = await self._reader.read(hold.libraries)
             hold.known = heads
-            now_ms = self._clock.now_ms()
-            if token_of(heads) != since or now_ms >= deadline_ms or self._hub.draining:
+            if token_of(heads) != since or self._hub.draining:
                 return heads
-            await self._sleep(hold, min(deadline_ms, read_again_ms) - now_ms)
+            alone = await self._rest(hold, deadline_ms)
+            # Who was not woken in all this time would read the same again.
+            if self._clock.now_ms() >= deadline_ms and not hold.woken.is_set() and not alone:
+                return heads
+
+    async def _rest(self, hold: Hold, deadline_ms: int) -> bool:
+        """Until woken or ``deadline_ms``. True when it is time to look without having been told, Redis being away."""
+        while not hold.woken.is_set() and (left_ms := deadline_ms - self._clock.now_ms()) > 0:
+            await self._sleep(hold, min(left_ms, MEMBERSHIP_READ_MS))
+            if not hold.woken.is_set() and not self._hub.hears_redis:
+                return True
+        return False
 
     async def _sleep(self, hold: Hold, wait_ms: int) -> None:
         """Until woken, or ``wait_ms`` are over."""

@@ -40,6 +40,7 @@ CONTENTS: dict[str, Entry] = {
     "usage": Entry("records", "Say how many bytes a library holds; count again."),
     "quota": Entry("records", "Set how many bytes a library or an account may hold."),
     "audit": Entry("records", "Show who did what."),
+    "cost": Entry("costing", "Reckon the monthly bill of AWS for a load."),
 }
 
 

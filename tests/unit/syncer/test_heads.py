@@ -168,6 +168,7 @@ async def test_a_library_one_was_added_to_wakes(scene: Scene) -> None:
     syncer = await scene.world.syncer()
     task, _ = await held(scene, syncer)
     plans = await scene.world.library("Plans", scene.alice, scene.bob)
+    scene.world.cache.away = True  # so nobody tells
     await scene.world.clock.run_for(11)
     assert task.done()
     assert plans.id in {h.library for h in task.result().heads}
@@ -177,6 +178,7 @@ async def test_a_library_one_was_removed_from_wakes(scene: Scene) -> None:
     syncer = await scene.world.syncer()
     task, _ = await held(scene, syncer)
     await scene.world.directory.set_member(scene.photos.id, scene.bob, None)
+    scene.world.cache.away = True  # so nobody tells
     await scene.world.clock.run_for(11)
     assert task.done()
     assert task.result().heads == []
@@ -190,6 +192,7 @@ async def test_someone_without_libraries_is_held_too_and_woken_by_the_first(scen
     await scene.world.clock.run_for(5)
     assert not task.done()
     await scene.world.directory.set_member(scene.photos.id, carol, Role.VIEWER)
+    scene.world.cache.away = True  # so nobody tells
     await scene.world.clock.run_for(11)
     assert task.done()
 

@@ -110,6 +110,30 @@ async def test_a_device_that_is_signed_out_is_held_no_longer(scene: Scene, told:
     await client.__aexit__(None, None, None)
 
 
+async def test_what_was_not_told_though_redis_is_there_is_found_by_the_next_request(scene: Scene) -> None:
+    """The gateway died between its write and telling of it."""
+    syncer = await scene.world.syncer()
+    task, client = await asked(scene, syncer)
+    await scene.world.directory.revoke_device(made_id(f"device {scene.bob}"), at_ms=0)
+    await scene.world.clock.run_for(51)
+    response = await ended(task)
+    assert response.status == 200
+    token = (await response.json())["token"]
+    opened = response.request_info.url.with_query(since=token, wait=50)
+    async with http(syncer) as again:
+        refused = await again.get(opened.path_qs, headers=headers_of(scene.world, scene.bob))
+        assert refused.status == 401
+    await client.__aexit__(None, None, None)
+
+
+async def test_waiting_costs_no_reads_while_redis_is_there(scene: Scene) -> None:
+    syncer = await scene.world.syncer()
+    await held(scene, syncer)
+    before = scene.world.tables.journal_batches
+    await scene.world.clock.run_for(45)
+    assert scene.world.tables.journal_batches == before
+
+
 async def test_a_signed_out_device_is_not_even_told_of_a_move(scene: Scene) -> None:
     syncer = await scene.world.syncer()
     task, client = await asked(scene, syncer)

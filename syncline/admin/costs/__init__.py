@@ -1,0 +1,1 @@
+"""The monthly bill of a stack: list prices, and the calls that the code makes."""
