@@ -225,6 +225,7 @@ def _gateway(names: Names) -> list[Statement]:
 def _metadata(names: Names) -> list[Statement]:
     queues = ("uploads", "direct", "commits")
     return [
+        _pulse(names, "metadata"),
         _rows("WriteJournal", names, ("journal", "views", "outcomes"), _READ_ROWS + _WRITE_ROWS),
         _rows("ReadDirectory", names, ("directory",), _READ_ROWS),
         # The sweep moves grants through their index, counts what landed, and remembers how far it has come.
@@ -243,6 +244,7 @@ def _metadata(names: Names) -> list[Statement]:
 
 def _syncer(names: Names) -> list[Statement]:
     return [
+        _pulse(names, "syncer"),
         _rows("ReadJournal", names, ("journal", "views", "outcomes", "directory"), _READ_ROWS),
         _rows("KeepCursors", names, ("directory",), ("dynamodb:UpdateItem",), keys=_SYNCERS_ROWS),
         _rows("ForgetArchived", names, ("directory",), ("dynamodb:DeleteItem",), keys=("archive#*",)),
@@ -261,6 +263,7 @@ def _syncer(names: Names) -> list[Statement]:
 
 def _notifier(names: Names, mail_from: str) -> list[Statement]:
     return [
+        _pulse(names, "notifier"),
         _rows("ReadJournal", names, ("journal", "views", "directory"), _READ_ROWS),
         _rows("WriteMail", names, ("mail",), _READ_ROWS + _WRITE_ROWS),
         _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*", "member*")),
@@ -302,6 +305,11 @@ def _rows(
     if keys:
         statement["Condition"] = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}}
     return statement
+
+
+def _pulse(names: Names, service: str) -> Statement:
+    """Each instance says how it is. The gateway may write all of the directory anyway."""
+    return _rows("Pulse", names, ("directory",), ("dynamodb:PutItem",), keys=(f"pulse#{service}",))
 
 
 def _consume(names: Names, queues: tuple[str, ...], also: tuple[str, ...] = ()) -> Statement:

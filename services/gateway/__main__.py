@@ -19,6 +19,7 @@ from syncline.serving.life import live
 from syncline.serving.limits import rates_from
 from syncline.serving.logging import configure_logging, get_logger
 from syncline.serving.metrics import Metrics
+from syncline.serving.pulse import Pulse, measures_of_requests, measures_of_surroundings
 from syncline.store.usage import Quotas
 
 SERVICE = "gateway"
@@ -32,9 +33,10 @@ async def serve(settings: Settings) -> None:
     if not secrets.link_keys:
         raise Broken("SYNCLINE_SECRETS holds no link_keys: links in mail could not be opened")
     keys = Keys(permit_keys, secrets.token_keys, secrets.link_keys)
-    metrics = Metrics(SERVICE)
-    async with connect(settings, AwsCalls(metrics)) as aws:
-        ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, aws.credentials, SystemClock())
+    metrics, clock = Metrics(SERVICE), SystemClock()
+    calls = AwsCalls(metrics)
+    async with connect(settings, calls) as aws:
+        ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, aws.credentials, clock)
         app = make_gateway(
             ports,
             keys,
@@ -44,7 +46,10 @@ async def serve(settings: Settings) -> None:
             rates=rates_from(settings.rate_limits),
             metrics=metrics,
         )
-        await live([HttpServer(app, host, port)])
+        measures = measures_of_requests(metrics)
+        measures += measures_of_surroundings(clock, cache=aws.cache, calls=calls)
+        pulse = Pulse(metrics, aws.tables, clock, measures, calls=calls)
+        await live([pulse, HttpServer(app, host, port)])
 
 
 def main() -> int:

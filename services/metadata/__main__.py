@@ -23,7 +23,8 @@ SERVICE = "metadata"
 async def serve(settings: Settings) -> None:
     metrics = Metrics(SERVICE)
     keys = PermitKeys(tuple(PermitKey(key.id, key.secret) for key in settings.secrets().permit_keys))
-    async with connect(settings, AwsCalls(metrics)) as aws:
+    calls = AwsCalls(metrics)
+    async with connect(settings, calls) as aws:
         pages = make_pages(metrics, aws.tables, aws.queues)
         work = parts(
             tables=aws.tables,
@@ -36,6 +37,7 @@ async def serve(settings: Settings) -> None:
             metrics=metrics,
             sweep_interval_s=settings.sweep_interval_s,
             free_after_s=settings.free_after_s,
+            calls=calls,
         )
         await live([HttpServer(pages, *settings.listen), *work])
 

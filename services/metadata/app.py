@@ -11,6 +11,7 @@ from services.metadata.grant_sweep import GrantSweep
 from services.metadata.intake import Intake
 from services.metadata.measures import Measures
 from services.metadata.move_sweep import MoveSweep
+from services.metadata.pulse import measures_of_metadata
 from services.metadata.sweep import Sweep, grace_s
 from syncline.domain.permits import PermitKeys
 from syncline.ports.cache import Cache
@@ -19,9 +20,11 @@ from syncline.ports.objects import ObjectStore
 from syncline.ports.queues import Queue, Queues
 from syncline.ports.tables import Tables
 from syncline.ports.topics import ChangesTopic
+from syncline.serving.aws_calls import AwsCalls
 from syncline.serving.consumer import Consumer
 from syncline.serving.http import make_app
 from syncline.serving.metrics import Metrics
+from syncline.serving.pulse import Pulse, measures_of_queue, measures_of_surroundings
 from syncline.store.journal import Journal
 
 COMMIT_RECEIVERS = 4
@@ -42,36 +45,35 @@ def parts(
     metrics: Metrics,
     sweep_interval_s: int,
     free_after_s: int,
-) -> list[Consumer | Sweep]:
-    """The consumers of the queues ``commits``, ``uploads`` and ``direct``, and the sweep."""
+    calls: AwsCalls | None = None,
+) -> list[Pulse | Consumer | Sweep]:
+    """The pulse, the consumers of the queues ``commits``, ``uploads`` and ``direct``, and the sweep."""
     measures = Measures(metrics)
     committer = Committer(tables, objects, topic, cache, clock, measures)
     intake = Intake(tables, objects, queues, keys, measures)
-    return [
-        Consumer(
-            queues,
-            Queue.COMMITS,
-            committer.handle,
-            clock=clock,
-            metrics=metrics,
-            receivers=COMMIT_RECEIVERS,
-        ),
-        *(
-            Consumer(queues, queue, intake.handle, clock=clock, metrics=metrics, receivers=INTAKE_RECEIVERS)
-            for queue in (Queue.UPLOADS, Queue.DIRECT)
-        ),
-        make_sweep(
-            tables=tables,
-            objects=objects,
-            queues=queues,
-            topic=topic,
-            clock=clock,
-            keys=keys,
-            measures=measures,
-            interval_s=sweep_interval_s,
-            free_after_s=free_after_s,
-        ),
+    consumers = [
+        Consumer(queues, queue, handle, clock=clock, metrics=metrics, receivers=receivers)
+        for queue, handle, receivers in (
+            (Queue.COMMITS, committer.handle, COMMIT_RECEIVERS),
+            (Queue.UPLOADS, intake.handle, INTAKE_RECEIVERS),
+            (Queue.DIRECT, intake.handle, INTAKE_RECEIVERS),
+        )
     ]
+    sweep = make_sweep(
+        tables=tables,
+        objects=objects,
+        queues=queues,
+        topic=topic,
+        clock=clock,
+        keys=keys,
+        measures=measures,
+        interval_s=sweep_interval_s,
+        free_after_s=free_after_s,
+    )
+    told = measures_of_surroundings(clock, cache=cache, calls=calls) + measures_of_metadata(metrics, measures, sweep)
+    for consumer in consumers:
+        told += measures_of_queue(consumer, metrics, clock)
+    return [Pulse(metrics, tables, clock, told, calls=calls), *consumers, sweep]
 
 
 def make_sweep(

@@ -21,6 +21,7 @@ from syncline.serving.logging import get_logger
 from syncline.store.checkpoints import HEARERS, Checkpoints
 from syncline.store.journal import Journal
 from syncline.store.moves import MOVE_SHARDS, Move, Moves
+from syncline.store.sweeps import Behind, Sweeps
 from syncline.store.together import together
 from syncline.store.views import Views
 
@@ -42,6 +43,7 @@ class MoveSweep:
         self._views = Views(tables)
         self._desks = Desks(self._journal, self._views)
         self._checkpoints = Checkpoints(tables)
+        self._sweeps = Sweeps(tables)
         self._topic = topic
         self._clock = clock
         self._measures = measures
@@ -49,22 +51,24 @@ class MoveSweep:
 
     async def round(self) -> None:
         """Look at all libraries that moved. Raises ``Temporary``; the next round does what was left."""
-        await together(range(MOVE_SHARDS), self._sweep_shard, at_once=SHARDS_AT_ONCE)
+        left = _Left()
+        await together(range(MOVE_SHARDS), lambda shard: self._sweep_shard(shard, left), at_once=SHARDS_AT_ONCE)
+        await self._sweeps.leave(Behind(left.views_ms, left.news_ms))
 
-    async def _sweep_shard(self, shard: int) -> None:
+    async def _sweep_shard(self, shard: int, left: _Left) -> None:
         now_ms = self._clock.now_ms()
         async for moves in self._moves.waiting(shard):
-            due = [move for move in moves if now_ms >= due_at_ms(move, self._grace_s)]
-            if due:
-                await self._sweep(due)
+            old = [move for move in moves if now_ms >= move.at_ms + self._grace_s * 1000]
+            if old:
+                await self._sweep(old, left)
 
-    async def _sweep(self, moves: Sequence[Move]) -> None:
+    async def _sweep(self, moves: Sequence[Move], left: _Left) -> None:
         libraries = [move.library for move in moves]
         applied = await self._views.applied_of(libraries)
         heard = await self._heard({move.library: move.incarnation for move in moves})
 
         async def one(move: Move) -> None:
-            await self._settle(move, applied[move.library], heard[move.library])
+            await self._settle(move, applied[move.library], heard[move.library], left)
 
         await together(moves, one, at_once=LIBRARIES_AT_ONCE)
 
@@ -73,7 +77,18 @@ class MoveSweep:
         checkpoints = [await self._checkpoints.of_libraries(hearer, incarnations) for hearer in HEARERS]
         return {library: min(of[library] for of in checkpoints) for library in incarnations}
 
-    async def _settle(self, move: Move, applied: int, heard: int) -> None:
+    async def _settle(self, move: Move, applied: int, heard: int, left: _Left) -> None:
+        if heard < move.seq:
+            left.news(move)
+        elif applied >= move.seq:
+            await self._moves.settled(move)
+            return
+        if self._clock.now_ms() >= due_at_ms(move, self._grace_s):
+            await self._heal(move, applied, heard, left)
+        elif applied < move.seq:
+            left.views(move)
+
+    async def _heal(self, move: Move, applied: int, heard: int, left: _Left) -> None:
         try:
             if applied < move.seq:
                 await self._bring_up(move)
@@ -91,6 +106,7 @@ class MoveSweep:
             # Damaged data of one library must not keep the others from being healed; its row stays, and pauses.
             get_logger().error("library-not-swept", library=move.library, reason=str(error)[:200])
             self._count("failed")
+            left.views(move)
             await self._moves.told(move, self._clock.now_ms())
 
     async def _bring_up(self, move: Move) -> None:
@@ -119,6 +135,19 @@ class MoveSweep:
 
     def _count(self, result: str) -> None:
         self._measures.sweep_libraries.labels(result).inc()
+
+
+class _Left:
+    """What a round leaves behind: since when (Unix ms) it is so."""
+
+    def __init__(self) -> None:
+        self.views_ms = self.news_ms = 0
+
+    def views(self, move: Move) -> None:
+        self.views_ms = min(self.views_ms or move.at_ms, move.at_ms)
+
+    def news(self, move: Move) -> None:
+        self.news_ms = min(self.news_ms or move.at_ms, move.at_ms)
 
 
 def due_at_ms(move: Move, grace_s: int) -> int:

@@ -51,6 +51,7 @@ class Sweep:
         self._measures = measures
         self._interval_s = interval_s
         self._draining = asyncio.Event()
+        self._began_ms = clock.now_ms()
 
     async def start(self) -> None:
         """Nothing to make ready."""
@@ -83,11 +84,30 @@ class Sweep:
                     continue
                 with self._measures.sweep_seconds.labels(job.name).time():
                     await job.round()
+                await self._sweeps.done(job.name, self._clock.now_ms())
             except SynclineError as error:
                 # Nothing is passed over: what was not healed is still there to be found.
                 get_logger().warning("sweep-cut-off", job=job.name, reason=f"{type(error).__name__}: {error}"[:200])
                 result = "failed"
             self._measures.sweep_rounds.labels(job.name, result).inc()
+
+    async def rounds_missed(self) -> float:
+        """How many intervals ago the job that was done longest ago was done, by whatever worker; counted from this
+        worker's start where it never was. Raises what ``Tables`` raises."""
+        standing = await self._sweeps.standing([job.name for job in self._jobs])
+        oldest_ms = min(done_ms or self._began_ms for done_ms in standing.done_ms.values())
+        return max(0, self._clock.now_ms() - oldest_ms) / (self._interval_s * 1000)
+
+    async def views_behind_s(self) -> float:
+        """For how long the views of some library have been behind its journal, as the last round left it."""
+        return self._since((await self._sweeps.standing(())).behind.views_ms)
+
+    async def news_behind_s(self) -> float:
+        """For how long consumers of the topic have not heard of some commit, as the last round left it."""
+        return self._since((await self._sweeps.standing(())).behind.news_ms)
+
+    def _since(self, then_ms: int) -> float:
+        return max(0, self._clock.now_ms() - then_ms) / 1000 if then_ms else 0.0
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -22,7 +22,8 @@ async def main() -> None:
     configure_logging(SERVICE, settings.log_level)
     configure_tracing(SERVICE)
     metrics = Metrics(SERVICE)
-    async with connect(settings, AwsCalls(metrics)) as aws:
+    calls = AwsCalls(metrics)
+    async with connect(settings, calls) as aws:
         cache = aws.cache if settings.has("SYNCLINE_REDIS_URL") else None
         notifier = make_notifier(
             Ports(aws.tables, aws.queues, aws.mailer, SystemClock(), aws.certificates, cache=cache),
@@ -34,10 +35,11 @@ async def main() -> None:
             mail_topic_arn=settings.mail_topic_arn,
             mail_events_raw=settings.mail_events_raw,
             metrics=metrics,
+            calls=calls,
         )
         server = HttpServer(notifier.app, *settings.listen)
         queues = [notifier.consumer, notifier.letters, notifier.returns]
-        await live([notifier.sender, notifier.deliverer, notifier.announcer, *queues, server])
+        await live([notifier.pulse, notifier.sender, notifier.deliverer, notifier.announcer, *queues, server])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from services.notifier.mailboxes import Mailboxes
 from services.notifier.members import Members
 from services.notifier.pacing import PacedMailer
 from services.notifier.posting import Posting, post_letters
+from services.notifier.pulse import measures_of_notifier
 from services.notifier.reaching import HttpsPoster, Poster
 from services.notifier.recipients import Recipients
 from services.notifier.rendering import Renderer
@@ -29,9 +30,11 @@ from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
 from syncline.ports.queues import Queue, Queues
 from syncline.ports.tables import Key, Table, Tables
+from syncline.serving.aws_calls import AwsCalls
 from syncline.serving.consumer import Consumer
 from syncline.serving.http import make_app
 from syncline.serving.metrics import Metrics
+from syncline.serving.pulse import Pulse, measures_of_queue, measures_of_surroundings
 from syncline.store.checkpoints import Checkpoints
 from syncline.store.directory import Directory
 from syncline.store.follows import Follows
@@ -64,6 +67,7 @@ class Notifier:
     """The parts of the service. ``app`` serves health and metrics only."""
 
     app: web.Application
+    pulse: Pulse
     consumer: Consumer
     letters: Consumer
     returns: Consumer
@@ -85,6 +89,7 @@ def make_notifier(
     mail_topic_arn: str = "",
     mail_events_raw: bool = False,
     metrics: Metrics | None = None,
+    calls: AwsCalls | None = None,
 ) -> Notifier:
     """Raises ``Broken`` when ``mail_from`` is no address."""
     metrics = metrics or Metrics(SERVICE)
@@ -123,7 +128,12 @@ def make_notifier(
         ports.queues, Queue.BOUNCES, take_returns(taking), clock=ports.clock, metrics=metrics, receivers=1
     )
     app = make_app(metrics, public_url=public_url, ready={"tables": lambda: _look(ports.tables)})
-    return Notifier(app, consumer, letters, returns, sender, deliverer, announcer, gathering, mailboxes)
+    told = measures_of_notifier(sender, posting, taking, aside, mailer)
+    told += measures_of_surroundings(ports.clock, cache=ports.cache, calls=calls)
+    for one in (consumer, letters, returns):
+        told += measures_of_queue(one, metrics, ports.clock)
+    pulse = Pulse(metrics, ports.tables, ports.clock, told, calls=calls)
+    return Notifier(app, pulse, consumer, letters, returns, sender, deliverer, announcer, gathering, mailboxes)
 
 
 async def _look(tables: Tables) -> None:

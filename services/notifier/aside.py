@@ -17,13 +17,13 @@ class SettingAside:
     def __init__(self, tables: Tables, clock: Clock, metrics: Metrics) -> None:
         self._aside = Aside(tables)
         self._clock = clock
-        self._rows = metrics.counter("rows_set_aside", "Rows that could not be read or done, by part.", ("part",))
+        self.rows = metrics.counter("rows_set_aside", "Rows that could not be read or done, by part.", ("part",))
 
     async def set_aside(self, part: str, damaged: DamagedRow) -> None:
         """Raises ``Temporary``; then the row is met again."""
         reason, row = str(damaged)[:REASON_CHARACTERS_MAX], damaged.row
         if await self._aside.put(AsideRow(damaged.table, row, part, reason, self._clock.now_ms())):
-            self._rows.labels(part).inc()
+            self.rows.labels(part).inc()
             get_logger().error(
                 "row-set-aside", part=part, table=damaged.table.value, pk=row["pk"], sk=row["sk"], reason=reason
             )

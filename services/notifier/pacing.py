@@ -70,6 +70,12 @@ class PacedMailer:
     async def rate(self) -> SendRate:
         return await self._inner.rate()
 
+    async def used_percent(self) -> float | None:
+        """How much of the mail of 24 hours is used up, as far as this notifier knows; None where there is no limit."""
+        if self._allowed is None or math.isinf(self._allowed.per_day):
+            return None
+        return 100 * (1 - max(0.0, self._left) / self._allowed.per_day) if self._allowed.per_day else 100.0
+
     @property
     def _rate(self) -> float:
         """Mails in a second that the account may send, as far as that is known."""

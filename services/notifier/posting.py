@@ -96,7 +96,7 @@ class Posting:
         self._clock = clock
         self._link_keys = link_keys
         self._public_url = public_url
-        self._letters = metrics.counter("letters", "Letters about accounts by what became of them.", ("kind", "result"))
+        self.letters = metrics.counter("letters", "Letters about accounts by what became of them.", ("kind", "result"))
         self._writers: dict[Letter, Callable[[SendLetter], Awaitable[Written | None]]] = {
             Letter.INVITATION: self._invitation,
             Letter.PASSWORD_RESET: self._reset,
@@ -117,7 +117,7 @@ class Posting:
         except ValueError:
             raise Unreadable(f"no letter is called {wanted.kind!r} here") from None
         result = await self._post(kind, wanted)
-        self._letters.labels(kind.value, result).inc()
+        self.letters.labels(kind.value, result).inc()
         get_logger().info("letter", kind=kind.value, letter=wanted.id, result=result)
         return result
 

@@ -23,14 +23,14 @@ class Returns:
         self._certificates = certificates
         self._topic_arn = topic_arn
         self._raw = raw
-        self._returned = metrics.counter("mail_returned", "Addresses that mail came back from.", ("kind",))
+        self.returned = metrics.counter("mail_returned", "Addresses that mail came back from.", ("kind",))
 
     async def take(self, wire: bytes) -> None:
         """Raises ``Unreadable`` for what is no event of SES, or is not signed as it should be; ``Temporary``."""
         for returned in decode(await self._opened(wire)):
             await self._suppressions.add(returned.address, returned.reason)
             kind = returned.reason.partition(":")[0]
-            self._returned.labels(kind).inc()
+            self.returned.labels(kind).inc()
             get_logger().warning("address-suppressed", kind=kind)
 
     async def _opened(self, wire: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 
 from services.notifier.aside import SettingAside
 from services.notifier.composing import Composer, Nothing
@@ -13,6 +14,7 @@ from syncline.domain.errors import ConditionFailed, Refused, SynclineError, Temp
 from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
 from syncline.ports.tables import Row, Table
+from syncline.serving.ages import Ages
 from syncline.serving.logging import get_logger
 from syncline.serving.metrics import Metrics
 from syncline.store.suppressions import Suppressions
@@ -20,6 +22,10 @@ from syncline.store.suppressions import Suppressions
 TICK_S = 3.0
 SENDS_AT_ONCE = 8
 READS_AT_ONCE = 4
+ROUND_MS_MAX = 600_000
+"""What a round found has had its turn by then."""
+AGAIN_MS_MAX = 30_000
+"""A window that is not found again so long after it was due again was sent by another notifier."""
 SEND_S_MAX = 60.0
 """Composing and sending one mail; well below the lease, so that nobody else begins meanwhile."""
 FINISH_RETRY_S = (0.2, 1.0, 5.0)
@@ -49,12 +55,24 @@ class Sender(DueLoop[Due]):
         self._mailer = mailer
         self._suppressions = suppressions
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
-        self._mails = metrics.counter("mails", "Windows by what became of them.", ("result",))
+        self._ages = Ages()
+        self.mails = metrics.counter("mails", "Windows by what became of them.", ("result",))
         self._late = metrics.histogram("mail_late_seconds", "Time from when a window was due to its sending.")
 
     async def find_due(self) -> list[Due]:
         shards = await asyncio.gather(*(self._due(shard) for shard in range(SHARDS)))
-        return [due for dues in shards for due in dues]
+        found = [due for dues in shards for due in dues]
+        for due in found:
+            self._waits(due, due.due_at_ms, self._clock.now_ms() + ROUND_MS_MAX)
+        return found
+
+    async def late_s(self) -> float:
+        """For how long the mail has been due that waits the longest, as this instance has met it."""
+        return self._ages.oldest_s(self._clock.now_ms())
+
+    def _waits(self, due: Due, since_ms: int, until_ms: int) -> None:
+        now_ms = self._clock.now_ms()
+        self._ages.met(_identity(due), since_ms, now_ms=now_ms, until_ms=until_ms + AGAIN_MS_MAX)
 
     async def _due(self, shard: int) -> list[Due]:
         async with self._reading:
@@ -63,18 +81,20 @@ class Sender(DueLoop[Due]):
     async def do(self, due: Due) -> None:
         box = await self._mailboxes.claim(due)
         if box is None or box.sending is None:
+            self._ages.done(_identity(due))
             return
         try:
             async with asyncio.timeout(SEND_S_MAX):
                 result = await self._compose_and_send(box, box.sending)
         except (Temporary, ConditionFailed, TimeoutError) as error:
-            await self._try_again(box, box.sending, error)
+            await self._try_again(due, box, box.sending, error)
         except Exception as error:  # noqa: BLE001 (a bug or damaged data: kept, tried again, given up in the end)
             get_logger().error("mail-failed", library=box.library, account=box.account, exc_info=error)
-            await self._try_again(box, box.sending, error)
+            await self._try_again(due, box, box.sending, error)
         else:
             await self._finish(box)
-            self._mails.labels(result).inc()
+            self._ages.done(_identity(due))
+            self.mails.labels(result).inc()
 
     def row_of(self, due: Due) -> tuple[Table, Row]:
         return Table.MAIL, due_row(due)
@@ -114,17 +134,25 @@ class Sender(DueLoop[Due]):
             await self._suppressions.add(address, f"{refused.kind}: {refused.detail}")
         get_logger().warning("address-suppressed", library=box.library, account=box.account, kind=refused.kind)
 
-    async def _try_again(self, box: Mailbox, window: Window, error: Exception) -> None:
+    async def _try_again(self, due: Due, box: Mailbox, window: Window, error: Exception) -> None:
         now_ms = self._clock.now_ms()
         if now_ms - window.opened_at_ms > GIVE_UP_MS:
             get_logger().error("mail-given-up", library=box.library, account=box.account, reason=_reason(error))
             await self._mailboxes.done(box)
-            self._mails.labels("given-up").inc()
+            self._ages.done(_identity(due))
+            self.mails.labels("given-up").inc()
             return
         if isinstance(error, SynclineError | TimeoutError):
             get_logger().warning("mail-put-off", library=box.library, attempts=box.attempts, reason=_reason(error))
-        await self._mailboxes.put_off(box, now_ms + pause_ms(box.attempts))
-        self._mails.labels("put-off").inc()
+        until_ms = now_ms + pause_ms(box.attempts)
+        await self._mailboxes.put_off(box, until_ms)
+        self._waits(due, window.due_at_ms, until_ms)
+        self.mails.labels("put-off").inc()
+
+
+def _identity(due: Due) -> Hashable:
+    """The same window, whenever it is due."""
+    return due.library, due.account, due.lane, due.first
 
 
 def _reason(error: Exception) -> str:

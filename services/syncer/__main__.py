@@ -23,7 +23,8 @@ async def main() -> None:
     configure_logging(SERVICE, settings.log_level)
     configure_tracing(SERVICE)
     metrics = Metrics(SERVICE)
-    async with connect(settings, AwsCalls(metrics)) as aws:
+    calls = AwsCalls(metrics)
+    async with connect(settings, calls) as aws:
         ports = Ports(aws.tables, aws.objects, aws.queues, aws.cache, SystemClock())
         keeping = Keeping(
             settings.archive_s, settings.snapshot_changes, settings.commits_retained, settings.replaced_kept_s
@@ -35,9 +36,10 @@ async def main() -> None:
             keeping=keeping,
             rates=rates_from(settings.rate_limits),
             metrics=metrics,
+            calls=calls,
         )
         server = HttpServer(syncer.app, *settings.listen)
-        await live([syncer.hub, syncer.archiver, syncer.consumer, server])
+        await live([syncer.pulse, syncer.hub, syncer.archiver, syncer.consumer, server])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from services.syncer.consumer import hear_of_moves
 from services.syncer.heads import HeadsReader, Memberships
 from services.syncer.holding import Holding
 from services.syncer.hub import HELD_MAX, Hub
+from services.syncer.pulse import measures_of_syncer
 from services.syncer.starting import COMMITS_RETAINED, Starting
 from services.syncer.tidying import REPLACED_KEPT_S
 from services.syncer.trees import Trees
@@ -25,11 +26,13 @@ from syncline.ports.objects import ObjectStore
 from syncline.ports.queues import Queue, Queues
 from syncline.ports.tables import Key, Table, Tables
 from syncline.serving.auth import AUTHENTICATOR, Access, Authenticator, Tokens
+from syncline.serving.aws_calls import AwsCalls
 from syncline.serving.bodies import JSON, MSGPACK, answer, prefers_msgpack
 from syncline.serving.consumer import Consumer
 from syncline.serving.http import make_app
 from syncline.serving.limits import DEFAULTS, RateLimits, Windows, limit_rates
 from syncline.serving.metrics import Metrics
+from syncline.serving.pulse import Pulse, measures_of_queue, measures_of_requests, measures_of_surroundings
 from syncline.serving.routes import Call, Nothing, bind, register
 from syncline.serving.sync_routes import CHANGES, COMPARE, HEADS, SNAPSHOT
 from syncline.store.archiving import ArchiveStore
@@ -72,6 +75,7 @@ class Syncer:
     """The parts of the service: serve ``app``, and let the parts live."""
 
     app: web.Application
+    pulse: Pulse
     hub: Hub
     consumer: Consumer
     holding: Holding
@@ -123,6 +127,7 @@ def make_syncer(
     keeping: Keeping | None = None,
     rates: Mapping[str, int] = DEFAULTS,
     metrics: Metrics | None = None,
+    calls: AwsCalls | None = None,
 ) -> Syncer:
     keeping = keeping or Keeping()
     metrics = metrics or Metrics(SERVICE)
@@ -157,7 +162,10 @@ def make_syncer(
         snapshot_changes=keeping.snapshot_changes,
         replaced_kept_s=keeping.replaced_kept_s,
     )
-    return Syncer(app, hub, consumer, holding, archiver)
+    told = measures_of_requests(metrics) + measures_of_queue(consumer, metrics, ports.clock)
+    told += measures_of_surroundings(ports.clock, cache=ports.cache, calls=calls) + measures_of_syncer(hub, archiver)
+    pulse = Pulse(metrics, ports.tables, ports.clock, told, calls=calls)
+    return Syncer(app, pulse, hub, consumer, holding, archiver)
 
 
 async def _look(tables: Tables) -> None:

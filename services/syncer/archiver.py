@@ -71,6 +71,7 @@ class Archiver:
         self._interval_s = interval_s
         self._snapshot_changes = snapshot_changes
         self._draining = asyncio.Event()
+        self._failed_in_a_row = 0
         self._commits = metrics.counter("archived_commits", "Commits written to the archive.")
         self._made = metrics.counter("snapshots_made", "Snapshots written.")
         self._failures = metrics.counter("archive_failures", "Libraries that could not be archived this time.")
@@ -112,12 +113,18 @@ class Archiver:
 
         A library that cannot be archived stays due, and does not hold up the others.
         """
-        count = 0
+        count = failed = 0
         for shard in range(SHARDS):
             due = [one async for one in self._store.due(shard)]
             await together(due, self._archive_one, at_once=LIBRARIES_AT_ONCE)
             count += len(due)
+            failed = max(failed, *(one.failures for one in due), 0)
+        self._failed_in_a_row = failed
         return count
+
+    async def failed_in_a_row(self) -> float:
+        """How often in a row some library could not be archived, as this instance last saw."""
+        return self._failed_in_a_row
 
     async def _archive_one(self, due: Due) -> None:
         now_ms = self._clock.now_ms()
@@ -130,11 +137,11 @@ class Archiver:
             self._failures.inc()
             log = get_logger().warning if isinstance(error, Temporary) else get_logger().error
             log("not-archived", library=due.library, reason=str(error)[:200])
-            await self._release(due)
+            await self._give_back(due)
 
-    async def _release(self, due: Due) -> None:
+    async def _give_back(self, due: Due) -> None:
         try:
-            await self._store.release(due)
+            await self._store.failed(due)
         except Temporary:
             return  # the claim ends by itself
 

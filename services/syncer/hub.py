@@ -81,6 +81,11 @@ class Hub:
         self._wakes = metrics.counter("wakes", "Wake-ups by where they came from.", ("source",))
 
     @property
+    def held(self) -> int:
+        """How many requests are held."""
+        return len(self._holds)
+
+    @property
     def draining(self) -> bool:
         return self._draining.is_set()
 

@@ -20,21 +20,22 @@ ID_RANDOM_BYTES = 13
 @asynccontextmanager
 async def open_aws() -> AsyncIterator[Ports]:
     try:
-        from syncline.aws.clock import SystemClock  # the client's install lacks what these need
+        from syncline.aws.clock import AwsClock  # the client's install lacks what these need
         from syncline.aws.connect import connect
         from syncline.aws.settings import Settings
     except ModuleNotFoundError as error:
         raise Broken(f"{error.name} is missing: install syncline[server]") from None
     settings = Settings.from_environ(os.environ)
     keys = PermitKeys(tuple(PermitKey(key.id, key.secret) for key in settings.secrets().permit_keys))
-    async with connect(settings) as aws:
+    clock = AwsClock()
+    async with connect(settings, clock) as aws:
         yield Ports(
             tables=aws.tables,
             objects=aws.objects,
             queues=aws.queues,
             topic=aws.topic,
             cache=aws.cache,
-            clock=SystemClock(),
+            clock=clock,
             new_id=lambda: id_from_bytes(secrets.token_bytes(ID_RANDOM_BYTES)),
             permit_keys=keys,
         )

@@ -27,6 +27,7 @@ class Entry(NamedTuple):
 
 
 CONTENTS: dict[str, Entry] = {
+    "health": Entry("health", "Say at a glance how the stack is, and which alarms go off."),
     "accounts": Entry("accounts", "List, show, create, lock and remove accounts."),
     "libraries": Entry("libraries", "List and show libraries and their members."),
     "journal": Entry("journal", "Read a library's journal: who changed what, and when."),

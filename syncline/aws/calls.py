@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -41,6 +42,10 @@ class CallObserver(Protocol):
         """A call of the cache got no answer."""
         ...
 
+    def clock_ahead(self, seconds: float) -> None:
+        """An answer says that our clock is so far ahead of AWS's; below zero: behind it."""
+        ...
+
 
 class Unobserved:
     def called(self, api: str, operation: str, result: CallResult, seconds: float) -> None: ...
@@ -48,6 +53,8 @@ class Unobserved:
     def throttled(self, api: str, operation: str) -> None: ...
 
     def cache_gave_up(self) -> None: ...
+
+    def clock_ahead(self, seconds: float) -> None: ...
 
 
 class _Begun(msgspec.Struct, frozen=True):
@@ -82,6 +89,9 @@ class CallWatch:
         code = str(parsed.get("Error", {}).get("Code", ""))
         result = _result(code, told.get("HTTPStatusCode", 0))
         self._end(context, result, code, told.get("RetryAttempts", 0))
+        ahead_s = _clock_ahead_s(told.get("HTTPHeaders", {}).get("date", ""), time.time())
+        if ahead_s is not None:
+            self._observer.clock_ahead(ahead_s)
 
     def _failed(self, *, exception: Exception, context: dict[str, Any], **_more: object) -> None:
         self._end(context, CallResult.AWAY, type(exception).__name__, 0)
@@ -101,6 +111,16 @@ class CallWatch:
         if result not in (CallResult.OK, CallResult.NO):
             begun.span.fail(code)
         begun.span.end()
+
+
+def _clock_ahead_s(date: str, now_s: float) -> float | None:
+    """``date`` is the header, cut to whole seconds; None for what is no date."""
+    try:
+        there_s = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
+    ahead_s = now_s - there_s
+    return ahead_s if ahead_s < 0 else max(0.0, ahead_s - 1.0)
 
 
 def _result(code: str, status: int) -> CallResult:

@@ -48,5 +48,6 @@ class SesMailer:
             quota = (await self._client.get_account())["SendQuota"]
         # -1 is SES's word for no limit a day.
         day = quota["Max24HourSend"]
-        left = math.inf if day < 0 else max(0.0, day - quota["SentLast24Hours"])
-        return SendRate(float(quota["MaxSendRate"]), left)
+        if day < 0:
+            return SendRate(float(quota["MaxSendRate"]), math.inf)
+        return SendRate(float(quota["MaxSendRate"]), max(0.0, day - quota["SentLast24Hours"]), float(day))

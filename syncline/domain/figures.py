@@ -29,11 +29,12 @@ CONSUMED: Mapping[str, tuple[str, ...]] = {
 
 
 class State(StrEnum):
-    """Where an instance is in its life. One that was stopped leaves nothing behind."""
+    """Where an instance is in its life."""
 
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
+    STOPPED = "stopped"
 
 
 class Fold(StrEnum):

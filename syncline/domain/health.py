@@ -43,20 +43,21 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """What was seen of a stack at ``at_ms``. What could not be seen is None, or missing; no alarm about it goes off."""
+    """What was seen of a stack at ``at_ms``: instances by service, dead letters by queue. What could not be seen is
+    missing, or None; no alarm about it goes off."""
 
     at_ms: int
-    instances: tuple[Instance, ...] | None
+    instances: Mapping[str, tuple[Instance, ...]]
     dead_letters: Mapping[str, int]
     rows_aside: int | None
 
-    def living(self, *services: str) -> list[Instance]:
+    def living(self, service: str) -> list[Instance]:
         """Those whose pulses still come, draining ones too."""
-        return [one for one in self.instances or () if one.service in services and not one.is_stale(self.at_ms)]
+        return [one for one in self.instances.get(service, ()) if not one.is_stale(self.at_ms)]
 
-    def lost(self, *services: str) -> list[Instance]:
+    def lost(self, service: str) -> list[Instance]:
         """Those that fell silent within ``WINDOW_S`` and were not stopped."""
-        silent = [one for one in self.instances or () if one.service in services and one.is_stale(self.at_ms)]
+        silent = [one for one in self.instances.get(service, ()) if one.is_stale(self.at_ms)]
         return [one for one in silent if self.at_ms - one.at_ms <= WINDOW_S * 1000]
 
 
@@ -85,9 +86,9 @@ def figure_of(source: Source, seen: Observation) -> float | None:
             return None
         case Living(service):
             ready = [one for one in seen.living(service) if one.state is State.READY]
-            return None if seen.instances is None else len(ready)
+            return len(ready) if service in seen.instances else None
         case Lost(service):
-            return None if seen.instances is None else len(seen.lost(service))
+            return len(seen.lost(service))
         case QueueAge(_, service):
             return _folded(seen, (service,), source.measure, max)
         case Measured(services, measure, fold):
@@ -101,5 +102,6 @@ def figure_of(source: Source, seen: Observation) -> float | None:
 def _folded(
     seen: Observation, services: tuple[str, ...], measure: str, fold: Callable[[list[float]], float]
 ) -> float | None:
-    told = [one.measures[measure] for one in seen.living(*services) if measure in one.measures]
+    living = [one for service in services for one in seen.living(service)]
+    told = [one.measures[measure] for one in living if measure in one.measures]
     return fold(told) if told else None

@@ -13,10 +13,12 @@ import msgspec
 
 
 class SendRate(msgspec.Struct, frozen=True):
-    """What the provider lets the whole account send: mails in a second, and how many more in these 24 hours."""
+    """What the provider lets the whole account send: mails in a second, how many more in these 24 hours, and how many
+    in any 24 hours."""
 
     per_second: float
     left_today: float
+    per_day: float = math.inf
 
 
 UNLIMITED = SendRate(math.inf, math.inf)

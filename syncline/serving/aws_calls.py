@@ -14,15 +14,21 @@ class AwsCalls:
             "aws_calls", "Calls of AWS by how they ended, repetitions included.", (*operation, "result")
         )
         self._seconds = metrics.histogram("aws_call_seconds", "Time of a call of AWS, repetitions included.", operation)
-        self._throttles = metrics.counter("aws_throttles", "Attempts that AWS throttled.", operation)
+        self.throttles = metrics.counter("aws_throttles", "Attempts that AWS throttled.", operation)
         self._gave_up = metrics.counter("cache_failures", "Calls of the cache that were given up.")
+        self._clock = metrics.gauge("aws_clock_ahead_seconds", "How far our clock was ahead of AWS's at the last call.")
+        self.clock_ahead_s: float | None = None
 
     def called(self, api: str, operation: str, result: str, seconds: float) -> None:
         self._calls.labels(api, operation, result).inc()
         self._seconds.labels(api, operation).observe(seconds)
 
     def throttled(self, api: str, operation: str) -> None:
-        self._throttles.labels(api, operation).inc()
+        self.throttles.labels(api, operation).inc()
 
     def cache_gave_up(self) -> None:
         self._gave_up.inc()
+
+    def clock_ahead(self, seconds: float) -> None:
+        self._clock.set(seconds)
+        self.clock_ahead_s = seconds

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from syncline.domain.errors import Broken, ConditionFailed, Refused, SynclineError, Temporary
@@ -24,6 +24,7 @@ from syncline.ports import tracing
 from syncline.ports.clock import Clock
 from syncline.ports.queues import Message, Queue, Queues, receives_max, visibility_s
 from syncline.ports.tracing import SpanKind
+from syncline.serving.ages import Ages
 from syncline.serving.logging import bind_context, clear_context, get_logger
 from syncline.serving.metrics import Metrics
 
@@ -35,6 +36,8 @@ RECEIVE_RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 RELEASE_S = 2.0
 EXTENSIONS_MAX = 120
 REASON_CHARACTERS_MAX = 500
+AGAIN_MS_MAX = 30_000
+"""A message that does not come again so long after it could was handled by somebody else."""
 
 
 class Batch:
@@ -103,8 +106,9 @@ class Consumer:
         receivers: int = RECEIVERS,
         wait_s: int = RECEIVE_WAIT_S,
     ) -> None:
+        self.queue = queue
+        self.ages = Ages()
         self._queues = queues
-        self._queue = queue
         self._handle = handle
         self._clock = clock
         self._metrics = metrics
@@ -132,7 +136,7 @@ class Consumer:
 
     async def run_once(self, *, wait_s: int = 0) -> int:
         """Receive and handle once; answers how many messages came. For tests and tools."""
-        messages = await self._queues.receive(self._queue, limit=BATCH_MESSAGES_MAX, wait_s=wait_s)
+        messages = await self._queues.receive(self.queue, limit=BATCH_MESSAGES_MAX, wait_s=wait_s)
         await self._work(messages)
         return len(messages)
 
@@ -148,15 +152,15 @@ class Consumer:
                     await self._work(messages)
             except Temporary as error:
                 # Receiving, deleting or hiding failed: the messages come again by themselves.
-                get_logger().warning("queue-away", queue=self._queue.value, reason=str(error)[:200])
-                self._metrics.messages.labels(self._queue.value, "away").inc()
+                get_logger().warning("queue-away", queue=self.queue.value, reason=str(error)[:200])
+                self._metrics.messages.labels(self.queue.value, "away").inc()
                 await self._pause(RECEIVE_RETRY_S[min(failures, len(RECEIVE_RETRY_S) - 1)])
                 failures += 1
 
     async def _receive(self) -> Sequence[Message]:
         """One receiving. When draining begins meanwhile, what is on its way gets a moment to arrive."""
         receiving = asyncio.ensure_future(
-            self._queues.receive(self._queue, limit=BATCH_MESSAGES_MAX, wait_s=self._wait_s)
+            self._queues.receive(self.queue, limit=BATCH_MESSAGES_MAX, wait_s=self._wait_s)
         )
         draining = asyncio.ensure_future(self._draining.wait())
         try:
@@ -170,7 +174,7 @@ class Consumer:
 
     async def _release(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            await self._queues.hide(self._queue, message, 0)
+            await self._queues.hide(self.queue, message, 0)
 
     async def _pause(self, seconds: float) -> None:
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
@@ -183,7 +187,8 @@ class Consumer:
         now_ms = self._clock.now_ms()
         for message in messages:
             age_s = max(0, now_ms - message.sent_at_ms) / 1000
-            self._metrics.message_age_seconds.labels(self._queue.value).observe(age_s)
+            self._metrics.message_age_seconds.labels(self.queue.value).observe(age_s)
+            self._waits(message, self._visibility_s)
         groups: dict[str, list[Message]] = {}
         for message in messages:
             groups.setdefault(message.group, []).append(message)
@@ -195,7 +200,7 @@ class Consumer:
     async def _work_on(self, messages: Sequence[Message]) -> None:
         """Handle one batch, kept hidden meanwhile, and settle what becomes of each message."""
         clear_context()
-        bind_context(queue=self._queue.value)
+        bind_context(queue=self.queue.value)
         in_hand = {message.receipt: message for message in messages}
         began = time.monotonic()
         keeping = asyncio.create_task(self._keep_hidden(in_hand))
@@ -204,13 +209,13 @@ class Consumer:
                 await self._attempt(Batch(messages), in_hand)
         finally:
             keeping.cancel()
-            self._metrics.message_seconds.labels(self._queue.value).observe(time.monotonic() - began)
+            self._metrics.message_seconds.labels(self.queue.value).observe(time.monotonic() - began)
 
     def _traced(self, messages: Sequence[Message]) -> AbstractContextManager[object]:
         """A batch goes on in the trace of its first message, and is linked to the others'."""
         parent, links = tracing.first_and_others([message.trace for message in messages])
-        attributes = {"messaging.destination.name": self._queue.value, "messaging.batch.message_count": len(messages)}
-        name = f"{self._queue.value} process"
+        attributes = {"messaging.destination.name": self.queue.value, "messaging.batch.message_count": len(messages)}
+        name = f"{self.queue.value} process"
         return tracing.span(name, SpanKind.CONSUMER, parent=parent, links=links, attributes=attributes)
 
     async def _attempt(self, batch: Batch, in_hand: dict[str, Message]) -> bool:
@@ -253,7 +258,7 @@ class Consumer:
     async def _leave(self, messages: Sequence[Message], error: Exception, in_hand: dict[str, Message]) -> None:
         log = get_logger()
         for message in messages:
-            self._metrics.messages.labels(self._queue.value, "retry").inc()
+            self._metrics.messages.labels(self.queue.value, "retry").inc()
             if isinstance(error, Temporary | ConditionFailed):
                 log.warning("message-retry", received=message.received, reason=_reason(error))
             else:
@@ -264,19 +269,22 @@ class Consumer:
         for message in messages:
             in_hand.pop(message.receipt, None)
             pause_s = BACKOFF_S[min(message.received, len(BACKOFF_S)) - 1]
-            await self._queues.hide(self._queue, message, pause_s)
+            self._waits(message, pause_s)
+            await self._queues.hide(self.queue, message, pause_s)
 
     async def _settle(self, batch: Batch, in_hand: dict[str, Message]) -> None:
         """Delete what is finished, set aside what is hopeless, as far as it is still in hand."""
         finished = [m for m in batch.finished if in_hand.pop(m.receipt, None)]
         hopeless = [(m, reason) for m, reason in batch.hopeless if in_hand.pop(m.receipt, None)]
         if finished:
-            await self._queues.delete(self._queue, finished)
-            self._metrics.messages.labels(self._queue.value, "done").inc(len(finished))
+            await self._queues.delete(self.queue, finished)
+            self._waits_no_more(finished)
+            self._metrics.messages.labels(self.queue.value, "done").inc(len(finished))
         for message, reason in hopeless:
             get_logger().error("message-set-aside", received=message.received, reason=reason)
-            await self._queues.set_aside(self._queue, message, reason[:REASON_CHARACTERS_MAX])
-            self._metrics.messages.labels(self._queue.value, "set-aside").inc()
+            await self._queues.set_aside(self.queue, message, reason[:REASON_CHARACTERS_MAX])
+            self._waits_no_more([message])
+            self._metrics.messages.labels(self.queue.value, "set-aside").inc()
 
     async def _keep_hidden(self, in_hand: dict[str, Message]) -> None:
         for _ in range(EXTENSIONS_MAX):
@@ -285,10 +293,26 @@ class Consumer:
                 if message.receipt not in in_hand:
                     continue
                 try:
-                    await self._queues.hide(self._queue, message, self._visibility_s)
+                    await self._queues.hide(self.queue, message, self._visibility_s)
+                    self._waits(message, self._visibility_s)
                 except SynclineError as error:
                     # It comes again, to this worker or another: handling a message twice is harmless.
                     get_logger().warning("not-kept-hidden", reason=str(error)[:200])
+
+    def _waits(self, message: Message, hidden_s: int) -> None:
+        """It is on the queue still, and nobody else gets it for ``hidden_s``."""
+        now_ms = self._clock.now_ms()
+        until_ms = now_ms + hidden_s * 1000 + AGAIN_MS_MAX
+        self.ages.met(_identity(message), message.sent_at_ms, now_ms=now_ms, until_ms=until_ms)
+
+    def _waits_no_more(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.ages.done(_identity(message))
+
+
+def _identity(message: Message) -> Hashable:
+    """The same however often a message is received."""
+    return message.group, message.sent_at_ms, hash(message.body)
 
 
 def _reason(error: Exception) -> str:

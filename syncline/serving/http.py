@@ -40,7 +40,8 @@ READY_CHECK_S_MAX = 3.0
 KEEPALIVE_S = 125.0  # longer than the load balancer's idle time-out (120 s), or it meets closed connections
 LAME_DUCK_S = 1.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_UNLOGGED = ("/healthz", "/readyz", "/metrics")
+UNLOGGED = ("/healthz", "/readyz", "/metrics")
+"""Routes that ask how the service is: not worth a line, and no measure of its work."""
 
 
 def make_app(
@@ -110,7 +111,7 @@ def remote_address(request: web.Request) -> str:
 async def _trace(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A span for each request, in the trace that its asker names. Routes, not paths: these hold ids and names."""
     route = _route_name(request)
-    if route in _UNLOGGED or not tracing.is_on():
+    if route in UNLOGGED or not tracing.is_on():
         return await handler(request)
     parent = request.app[CONTEXTS].take(request.headers.get(TRACEPARENT, ""))
     attributes = {"http.request.method": request.method, "http.route": route}
@@ -146,7 +147,7 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
         metrics.requests_in_flight.dec()
         metrics.requests.labels(request.method, route, status).inc()
         metrics.request_seconds.labels(request.method, route).observe(took)
-        if route not in _UNLOGGED:
+        if route not in UNLOGGED:
             get_logger().info("request", method=request.method, route=route, status=status, ms=round(took * 1000))
 
 

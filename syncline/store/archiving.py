@@ -2,7 +2,7 @@
 
 Rows in the table ``directory``::
 
-    pk = archive#{shard}      sk = {library}      mark, claimed_until (Unix ms)
+    pk = archive#{shard}      sk = {library}      mark, claimed_until (Unix ms), failures once there were any
     pk = archived#{library}   sk = {incarnation}  seq, changes, epoch, name, settings, tidied, abouts
     pk = snapshot#{library}   sk = {incarnation}  seq, body (packed SnapshotRecord)
 
@@ -27,11 +27,13 @@ SHARDS = 16
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A library that has something new. ``claimed_until`` (Unix ms): somebody is at it until then."""
+    """A library that has something new. ``claimed_until`` (Unix ms): somebody is at it until then. ``failures``: how
+    often in a row it could not be archived, by whomever."""
 
     library: str
     mark: str
     claimed_until: int
+    failures: int = 0
 
 
 class ArchiveState(msgspec.Struct, frozen=True):
@@ -86,7 +88,8 @@ class ArchiveStore:
 
     async def due(self, shard: int) -> AsyncIterator[Due]:
         async for row in self._tables.query(Table.DIRECTORY, f"archive#{shard}"):
-            yield Due(str(row["sk"]), text(row, "mark"), number(row, "claimed_until"))
+            failures = number(row, "failures") if "failures" in row else 0
+            yield Due(str(row["sk"]), text(row, "mark"), number(row, "claimed_until"), failures)
 
     async def claim(self, due: Due, *, now_ms: int, until_ms: int) -> bool:
         """Whether the library is ours until then. Claims only save work: two at once do no harm."""
@@ -106,13 +109,16 @@ class ArchiveStore:
         try:
             await self._tables.write(Delete(Table.DIRECTORY, key, Equals({"mark": due.mark})))
         except ConditionFailed:
-            await self.release(due)
+            await self._release(due, failures=0)
 
-    async def release(self, due: Due) -> None:
-        """Somebody, or the next turn, takes it up again."""
+    async def failed(self, due: Due) -> None:
+        """It could not be archived: somebody, or the next turn, takes it up again."""
+        await self._release(due, failures=due.failures + 1)
+
+    async def _release(self, due: Due, *, failures: int) -> None:
         with contextlib.suppress(ConditionFailed):
-            free = Update(Table.DIRECTORY, _due_key(due.library), set={"claimed_until": 0}, when=Exists())
-            await self._tables.write(free)
+            said: dict[str, Value] = {"claimed_until": 0, "failures": failures}
+            await self._tables.write(Update(Table.DIRECTORY, _due_key(due.library), set=said, when=Exists()))
 
     # -- how far it has come
 

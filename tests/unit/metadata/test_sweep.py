@@ -190,7 +190,7 @@ async def test_what_a_round_costs(world: World):
         return counts.requests, counts.read_units, counts.write_units
 
     requests, reads, writes = await a_round()
-    assert (requests, reads, writes) == (27, 24, 3)
+    assert (requests, reads, writes) == (31, 24, 7)
     for n in range(10):
         await a_grant(world, some_id(f"grant {n}"))
     assert await a_round() == (requests + 10 + 2, reads + 20, writes)

@@ -57,7 +57,7 @@ class Scene:
         return [(one.part, str(one.row["pk"]).partition("#")[0]) for one in await Aside(self.world.tables).all(100)]
 
     def counted(self, part: str) -> float:
-        metric = self.notifier.announcer._aside._rows.labels(part)
+        metric = self.notifier.announcer._aside.rows.labels(part)
         value: float = metric._value.get()
         return value
 
