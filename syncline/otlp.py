@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from syncline import __version__
 from syncline.domain.errors import Broken
-from syncline.domain.traceparent import format_traceparent, parse_traceparent
+from syncline.domain.traceparent import clean_traceparent, format_traceparent, parse_traceparent
 from syncline.ports import tracing
 from syncline.ports.tracing import Attributes, Span, SpanKind
 
@@ -37,13 +37,18 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     return exported and not disabled and any(environ.get(name) for name in ENDPOINTS)
 
 
-def configure_tracing(service: str, environ: Mapping[str, str] = os.environ) -> None:
+def configure_tracing(service: str, environ: Mapping[str, str] = os.environ, *, optional: bool = False) -> None:
     """Trace from now on, as ``service``, if the variables ask for it.
 
-    Raises ``Broken`` when they do and OpenTelemetry is not installed.
+    Raises ``Broken`` when they do and OpenTelemetry is not installed, unless that is ``optional``.
     """
-    if is_wanted(environ):
+    if not is_wanted(environ):
+        return
+    try:
         tracing.use(OtelTracing(_provider(service, environ)))
+    except Broken:
+        if not optional:
+            raise
 
 
 def _provider(service: str, environ: Mapping[str, str]) -> TracerProvider:
@@ -57,7 +62,8 @@ def _provider(service: str, environ: Mapping[str, str]) -> TracerProvider:
         variable = next(name for name in ENDPOINTS if environ.get(name))
         detail = f"{variable} is set, but tracing is not installed. Run: pip install 'syncline[tracing]'"
         raise Broken(f"{detail} ({error.name})") from None
-    resource = Resource.create({"service.name": service, "service.version": __version__})
+    name = environ.get("OTEL_SERVICE_NAME") or f"syncline-{service}"
+    resource = Resource.create({"service.name": name, "service.version": __version__})
     limits = SpanLimits(max_links=tracing.LINKS_MAX, max_attribute_length=ATTRIBUTE_CHARACTERS_MAX)
     provider = TracerProvider(resource=resource, span_limits=limits)
     timeout_s = None if any(environ.get(name) for name in TIMEOUTS) else EXPORT_S
@@ -128,7 +134,7 @@ class OtelSpan:
         self.span.set_attributes(attributes)
 
     def link(self, traceparent: str) -> None:
-        if traceparent:
+        if traceparent := clean_traceparent(traceparent):
             self._tracing.add_link(self.span, traceparent)
 
     def fail(self, kind: str) -> None:

@@ -107,8 +107,8 @@ def _port(text: str) -> int:
 
 def _variable(text: str) -> tuple[str, str]:
     name, given, value = text.partition("=")
-    if not given or not name.startswith("SYNCLINE_"):
-        raise argparse.ArgumentTypeError("SYNCLINE_NAME=VALUE")
+    if not given or not name.startswith(("SYNCLINE_", "OTEL_")):
+        raise argparse.ArgumentTypeError("SYNCLINE_NAME=VALUE or OTEL_NAME=VALUE")
     return name, value
 
 

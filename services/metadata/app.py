@@ -50,7 +50,7 @@ def parts(
     """The pulse, the consumers of the queues ``commits``, ``uploads`` and ``direct``, and the sweep."""
     measures = Measures(metrics)
     committer = Committer(tables, objects, topic, cache, clock, measures)
-    intake = Intake(tables, objects, queues, keys, measures)
+    intake = Intake(tables, objects, queues, keys, clock, measures)
     consumers = [
         Consumer(queues, queue, handle, clock=clock, metrics=metrics, receivers=receivers)
         for queue, handle, receivers in (

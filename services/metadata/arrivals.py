@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -13,11 +14,15 @@ from syncline.domain.errors import Refused
 from syncline.domain.ids import id_from_bytes
 from syncline.domain.nodes import Location
 from syncline.domain.permits import METADATA_NAME, PermitKeys, open_permit
+from syncline.domain.traceparent import TRACEPARENT
 from syncline.messages import commit_changes
 from syncline.messages.commit_changes import CommitChanges
+from syncline.ports import tracing
 from syncline.ports.objects import ObjectInfo, ObjectStore
 from syncline.ports.queues import Queue, Queues
 from syncline.ports.tables import Tables
+from syncline.ports.tracing import SpanKind
+from syncline.serving.contexts import OutsideContexts
 from syncline.serving.logging import get_logger
 from syncline.store.views import Views
 
@@ -26,10 +31,13 @@ VERSIONS_PER_COMMAND_MAX = 100
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """Bytes that landed as their permit allows, and where."""
+    """Bytes that landed as their permit allows, and where. ``trace`` is what their client says was the context
+    (``traceparent``) in which it put them; ``at_s`` when they landed (Unix s)."""
 
     permit: Permit
     location: Location
+    trace: str = ""
+    at_s: int = 0
 
 
 class Arrivals:
@@ -40,6 +48,7 @@ class Arrivals:
         self._landing = Landing(objects)
         self._queues = queues
         self._keys = keys
+        self._contexts = OutsideContexts()
 
     async def known(self, library: str, permits: Sequence[str]) -> Collection[str]:
         """Those permits that have become a version or were withdrawn, as far as the views know."""
@@ -58,7 +67,7 @@ class Arrivals:
         location = judge(permit, found)
         if isinstance(location, str):
             raise Refused(location, f"Permit {permit.id} is not good for what landed.")
-        return Arrival(permit, location)
+        return Arrival(permit, location, found.metadata.get(TRACEPARENT, ""), found.last_modified)
 
     async def early(self, arrivals: Sequence[Arrival]) -> set[str]:
         """The permits for versions of files that nobody has heard of: the file's own first version may follow."""
@@ -78,9 +87,16 @@ class Arrivals:
         permits = permits_of(command)
         locations = {one.permit.id: one.location for one in arrivals if one.permit.id in permits}
         body = commit_changes.encode(CommitChanges(command, landed=locations))
-        await self._queues.send(Queue.COMMITS, body, group=command.library, dedup=dedup or command.id)
-        get_logger().info("sent", library=command.library, command=command.id, versions=len(permits))
+        with self._traced([one for one in arrivals if one.permit.id in permits]):
+            await self._queues.send(Queue.COMMITS, body, group=command.library, dedup=dedup or command.id)
+            get_logger().info("sent", library=command.library, command=command.id, versions=len(permits))
         return len(permits)
+
+    def _traced(self, arrivals: Sequence[Arrival]) -> AbstractContextManager[object]:
+        """What landed goes on in the trace of the first one's client, which S3's event knows nothing of."""
+        first, others = tracing.first_and_others([one.trace for one in arrivals])
+        links = [*others[: tracing.LINKS_MAX - 1], tracing.current()]
+        return tracing.span("landed", SpanKind.PRODUCER, parent=self._contexts.take(first), links=links)
 
 
 def commands_for(arrivals: Sequence[Arrival]) -> list[Command]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import msgspec
 
@@ -25,6 +27,7 @@ from syncline.domain.rights import may_govern, may_write
 from syncline.messages import commit_changes, library_moved, outcome_ready
 from syncline.messages.envelope import Unreadable
 from syncline.messages.library_moved import LibraryMoved
+from syncline.ports import tracing
 from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
 from syncline.ports.objects import ObjectStore
@@ -125,7 +128,7 @@ class Committer:
         with self._measures.step_seconds.labels("settle").time():
             await desk.settle()
         if must_publish or desk.head.seq > began_at:
-            await self._publish(desk)
+            await self._publish(desk, desk.appended_at_ms if desk.head.seq > began_at else 0)
         for message in done:
             batch.finish(message)
         if failure is not None:
@@ -145,10 +148,12 @@ class Committer:
         for one in wanted:
             try:
                 outcome = known.get(one.command.id)
-                if outcome is None:
-                    outcome = await self._commit(desk, one.command, landed)
-                known[outcome.command] = outcome
-                await self._tell(outcome)
+                with _span_of(one) as span:
+                    if outcome is None:
+                        outcome = await self._commit(desk, one, landed)
+                    known[outcome.command] = outcome
+                    span.set({"syncline.seq": outcome.seq})
+                    await self._tell(outcome)
                 done.append(one.message)
             except HOPELESS as error:
                 batch.set_aside(one.message, reason_of(error))
@@ -167,21 +172,24 @@ class Committer:
         unseen = [permit for permit in permits.values() if permit.id not in landed]
         return landed | await self._landing.locate(unseen)
 
-    async def _commit(self, desk: Desk, command: Command, landed: Mapping[str, Location | str]) -> Outcome:
+    async def _commit(self, desk: Desk, wanted: Wanted, landed: Mapping[str, Location | str]) -> Outcome:
         """Decide and append, again from the head when another commit came first."""
+        command = wanted.command
         for _ in range(APPEND_TRIES):
             now_ms = self._clock.now_ms()
             with self._measures.step_seconds.labels("decide").time():
                 decision = await self._decide(desk, command, landed, now_ms)
             try:
                 with self._measures.step_seconds.labels("append").time():
-                    await self._append(desk, decision, now_ms)
+                    await self._append(desk, _with_trace(decision), now_ms)
             except ConditionFailed:
                 self._measures.collisions.inc()
                 if (outcome := await self._journal.outcome(command.id)) is not None:
                     return outcome
                 await desk.open()
                 continue
+            if decision.commit is not None:
+                self._measures.stage("committed", since_ms=wanted.message.sent_at_ms, now_ms=self._clock.now_ms())
             return decision.outcome
         raise Temporary(f"Library {desk.library} moved on {APPEND_TRIES} times while a command was decided")
 
@@ -228,8 +236,8 @@ class Committer:
         channel = outcome_ready.channel(outcome.command)
         await self._cache.publish(channel, outcome_ready.encode(outcome))
 
-    async def _publish(self, desk: Desk) -> None:
-        moved = LibraryMoved(desk.library, desk.head.seq, desk.head.incarnation)
+    async def _publish(self, desk: Desk, at_ms: int) -> None:
+        moved = LibraryMoved(desk.library, desk.head.seq, desk.head.incarnation, at_ms)
         await self._topic.publish(library_moved.encode(moved))
         self._measures.publications.inc()
         get_logger().info("published", seq=desk.head.seq)
@@ -243,6 +251,20 @@ class Committer:
         if commit is not None:
             self._measures.commits.inc()
             self._measures.changes.inc(len(commit.changes))
+
+
+def _span_of(wanted: Wanted) -> AbstractContextManager[tracing.Span]:
+    """A command is committed in its own trace, whatever else is in the batch."""
+    attributes = {"syncline.library": wanted.command.library, "syncline.command": wanted.command.id}
+    return tracing.span_for(wanted.message.trace, "commit", attributes=attributes)
+
+
+def _with_trace(decision: Decision) -> Decision:
+    """The commit says in which trace it was made: its readers come hours later, and by other ways than messages."""
+    trace = tracing.recorded()
+    if decision.commit is None or not trace:
+        return decision
+    return replace(decision, commit=msgspec.structs.replace(decision.commit, trace=trace))
 
 
 def _gives_up(command: Command) -> bool:

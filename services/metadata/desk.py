@@ -33,7 +33,8 @@ VIEW_COMMITS_AT_ONCE = 32
 
 
 class Desk:
-    """``head``, ``tree`` and ``overlay`` are at the same seq, between calls."""
+    """``head``, ``tree`` and ``overlay`` are at the same seq, between calls. ``appended_at_ms`` is when it last
+    appended a commit itself."""
 
     def __init__(self, library: str, journal: Journal, views: Views, loader: FactLoader) -> None:
         self.library = library
@@ -44,6 +45,7 @@ class Desk:
         self._views = views
         self._loader = loader
         self._fresh = True
+        self.appended_at_ms = 0
 
     @property
     def size(self) -> int:
@@ -87,6 +89,7 @@ class Desk:
         await self._journal.append(commit, decision.outcome, expected=self.head, now_ms=now_ms)
         if commit is not None:
             self.head = Head(commit.seq, self.head.epoch, self.head.incarnation)
+            self.appended_at_ms = commit.at_ms
             self._take(commit)
 
     async def settle(self) -> None:

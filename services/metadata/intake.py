@@ -24,6 +24,7 @@ from syncline.domain.permits import PermitKeys, parse_key
 from syncline.messages import object_landed
 from syncline.messages.envelope import Unreadable
 from syncline.messages.object_landed import ObjectLanded
+from syncline.ports.clock import Clock
 from syncline.ports.objects import ObjectStore
 from syncline.ports.queues import Message, Queues
 from syncline.ports.tables import Tables
@@ -49,9 +50,16 @@ class Intake:
     """Handles batches of the queues ``uploads`` and ``direct``."""
 
     def __init__(
-        self, tables: Tables, objects: ObjectStore, queues: Queues, keys: PermitKeys, measures: Measures
+        self,
+        tables: Tables,
+        objects: ObjectStore,
+        queues: Queues,
+        keys: PermitKeys,
+        clock: Clock,
+        measures: Measures,
     ) -> None:
         self._arrivals = Arrivals(tables, objects, queues, keys)
+        self._clock = clock
         self._measures = measures
 
     async def handle(self, batch: Batch) -> None:
@@ -117,6 +125,7 @@ class Intake:
                 batch.set_aside(one.message, f"{refused.kind}: {refused.detail} Object {one.event.key}.")
             else:
                 # The same event twice in one batch, or a key overwritten with the same bytes: one version.
+                self._measures.stage("seen", since_ms=arrival.at_s * 1000, now_ms=self._clock.now_ms())
                 checked.setdefault(arrival.permit.id, Checked(one.message, arrival))
         return list(checked.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncline.serving.metrics import Metrics
+from syncline.serving.metrics import Metrics, Stages
 
 
 class Measures:
@@ -21,6 +21,7 @@ class Measures:
         self.sweep_objects = metrics.counter(
             "sweep_objects", "Objects that the sweep found without a version, by what became of them.", ("result",)
         )
+        self.stage = Stages(metrics).passed
         self.given_up = metrics.counter("given_up", "Versions that retention gave up, by what came of it.", ("result",))
         self.sweep_libraries = metrics.counter(
             "sweep_libraries", "Libraries that the sweep found lagging, by what it did.", ("result",)

@@ -39,10 +39,13 @@ from syncline.store.suppressions import Suppressions
 
 
 class Composed(msgspec.Struct, frozen=True):
-    """A mail and the address it goes to."""
+    """A mail and the address it goes to; when the oldest commit was made that it tells of (0: none), and in which
+    traces they were."""
 
     message: EmailMessage
     to: str
+    since_ms: int = 0
+    traces: tuple[str, ...] = ()
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -132,7 +135,7 @@ class Composer:
             lane=box.lane,
             now_ms=self._clock.now_ms(),
         )
-        return Composed(message, recipient.email)
+        return Composed(message, recipient.email, read.since_ms, read.traces)
 
     async def _surroundings(
         self, read: Read, members: MembersTold, library: LibraryRecord, recipient: Recipient, scope: Scope

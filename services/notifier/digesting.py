@@ -21,6 +21,7 @@ from syncline.domain.errors import Temporary
 from syncline.domain.following import Scope
 from syncline.domain.nodes import Author
 from syncline.ports.clock import Clock
+from syncline.ports.tracing import LINKS_MAX
 from syncline.store.incarnations import Incarnations, Life
 from syncline.store.journal import Journal
 from syncline.store.tree import TreeReader
@@ -38,12 +39,15 @@ Ranges = tuple[SeqRange, ...]
 
 class Told(msgspec.Struct, frozen=True):
     """What a window holds for a follower. ``cut``: there was more than may be read. ``places`` is shared by all who
-    are told the same, and remembers what was looked up in the tree."""
+    are told the same, and remembers what was looked up in the tree. ``since_ms`` is the oldest commit's time, 0 without
+    any; ``traces`` are the contexts (``traceparent``) of the first commits."""
 
     digest: Digest
     cut: bool
     places: Places
     at_ms: int
+    since_ms: int = 0
+    traces: tuple[str, ...] = ()
 
 
 class Digesting:
@@ -73,7 +77,9 @@ class Digesting:
             concerns = await _concerns(commits, scope, places)
             told = [told for told in fold(commits, follower, concerns) if scope.wants(told, places.parent_of)]
             authors = frozenset(commit.account for commit in commits)
-            found = Told(arrange(told), cut, places.forgetting(), self._clock.now_ms())
+            since_ms = min((commit.at_ms for commit in commits), default=0)
+            traces = tuple(commit.trace for commit in commits if commit.trace)[:LINKS_MAX]
+            found = Told(arrange(told), cut, places.forgetting(), self._clock.now_ms(), since_ms, traces)
             _keep(self._authors, (journal, ranges), authors)
             _keep(self._kept, _key(journal, ranges, follower, scope, authors), found)
             return found

@@ -11,12 +11,14 @@ from services.notifier.due import DUE_PER_SHARD, DueLoop, pause_ms
 from services.notifier.mailboxes import SHARDS, Due, Mailboxes, due_row
 from services.notifier.windows import LEASE_MS, Mailbox, Window
 from syncline.domain.errors import ConditionFailed, Refused, SynclineError, Temporary
+from syncline.ports import tracing
 from syncline.ports.clock import Clock
 from syncline.ports.mail import Mailer
 from syncline.ports.tables import Row, Table
+from syncline.ports.tracing import Span
 from syncline.serving.ages import Ages
 from syncline.serving.logging import get_logger
-from syncline.serving.metrics import Metrics
+from syncline.serving.metrics import Metrics, Stages
 from syncline.store.suppressions import Suppressions
 
 TICK_S = 3.0
@@ -57,6 +59,7 @@ class Sender(DueLoop[Due]):
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._ages = Ages()
         self.mails = metrics.counter("mails", "Windows by what became of them.", ("result",))
+        self._stages = Stages(metrics)
         self._late = metrics.histogram("mail_late_seconds", "Time from when a window was due to its sending.")
 
     async def find_due(self) -> list[Due]:
@@ -84,8 +87,9 @@ class Sender(DueLoop[Due]):
             self._ages.done(_identity(due))
             return
         try:
-            async with asyncio.timeout(SEND_S_MAX):
-                result = await self._compose_and_send(box, box.sending)
+            with tracing.span("mail", attributes={"syncline.library": box.library}) as span:
+                async with asyncio.timeout(SEND_S_MAX):
+                    result = await self._compose_and_send(box, box.sending, span)
         except (Temporary, ConditionFailed, TimeoutError) as error:
             await self._try_again(due, box, box.sending, error)
         except Exception as error:  # noqa: BLE001 (a bug or damaged data: kept, tried again, given up in the end)
@@ -109,7 +113,7 @@ class Sender(DueLoop[Due]):
                 await self._clock.sleep(pause_s)
         await self._mailboxes.done(box)
 
-    async def _compose_and_send(self, box: Mailbox, window: Window) -> str:
+    async def _compose_and_send(self, box: Mailbox, window: Window, span: Span) -> str:
         """What became of the window: ``sent``, ``rejected``, or why there was no mail."""
         try:
             composed = await self._composer.compose(box, window)
@@ -117,13 +121,18 @@ class Sender(DueLoop[Due]):
                 return composed.reason
             if self._clock.now_ms() >= box.lease_until_ms:
                 raise Temporary("composing took longer than the lease: another sender may have begun")
+            for trace in composed.traces:
+                span.link(trace)
             await self._mailer.send(composed.message, to=composed.to)
         except Refused as refused:
             if refused.kind != "mail-rejected":
                 raise
             await self._suppress(box, refused)
             return "rejected"
-        self._late.observe(max(0, self._clock.now_ms() - window.due_at_ms) / 1000)
+        now_ms = self._clock.now_ms()
+        self._late.observe(max(0, now_ms - window.due_at_ms) / 1000)
+        if composed.since_ms:
+            self._stages.passed("mailed", since_ms=composed.since_ms, now_ms=now_ms)
         get_logger().info("mail-sent", library=box.library, account=box.account, first=window.first)
         return "sent"
 

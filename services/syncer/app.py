@@ -31,7 +31,7 @@ from syncline.serving.bodies import JSON, MSGPACK, answer, prefers_msgpack
 from syncline.serving.consumer import Consumer
 from syncline.serving.http import make_app
 from syncline.serving.limits import DEFAULTS, RateLimits, Windows, limit_rates
-from syncline.serving.metrics import Metrics
+from syncline.serving.metrics import Metrics, Stages
 from syncline.serving.pulse import Pulse, measures_of_queue, measures_of_requests, measures_of_surroundings
 from syncline.serving.routes import Call, Nothing, bind, register
 from syncline.serving.sync_routes import CHANGES, COMPARE, HEADS, SNAPSHOT
@@ -151,7 +151,7 @@ def make_syncer(
         bind(COMPARE, handlers.compare),
     )
     register(app, routes)
-    hear = hear_of_moves(hub, ports.cache, archive, Checkpoints(ports.tables))
+    hear = hear_of_moves(hub, ports.cache, archive, Checkpoints(ports.tables), ports.clock, Stages(metrics))
     consumer = Consumer(ports.queues, Queue.SYNC, hear, clock=ports.clock, metrics=metrics)
     archiver = Archiver(
         ports.tables,

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from services.syncer.heads import HeadsReader, Memberships, answer_of, token_of
 from services.syncer.hub import Hold, Hub
 from syncline.messages import api
+from syncline.ports import tracing
 from syncline.ports.clock import Clock
 from syncline.serving.sync_routes import HEADS_WAIT_S_MAX
 from syncline.store.journal import Head
@@ -47,7 +48,10 @@ class Holding:
                 # Who was told between reading and being held looks again.
                 hold.touched = self._hub.touches.since(account, mark)
                 wait_ms = min(wait_s, HEADS_WAIT_S_MAX) * 1000
-                heads = await self._wait(hold, libraries, since, wait_ms, still_allowed)
+                with tracing.span_within("held") as span:
+                    heads = await self._wait(hold, libraries, since, wait_ms, still_allowed)
+                    for trace in hold.traces:
+                        span.link(trace)
             if token_of(heads) != since:
                 await still_allowed()
         return answer_of(heads)

@@ -22,8 +22,10 @@ from syncline.domain.errors import Refused, Temporary
 from syncline.messages import accounts_touched
 from syncline.messages.envelope import Unreadable
 from syncline.messages.library_moved import WAKE_CHANNEL, LibraryMoved, decode, encode
+from syncline.ports import tracing
 from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
+from syncline.ports.tracing import LINKS_MAX
 from syncline.serving.logging import get_logger
 from syncline.serving.metrics import Metrics
 from syncline.store.journal import Head
@@ -41,7 +43,7 @@ PULSE = LibraryMoved(library="", seq=0, incarnation="")
 
 class Hold:
     """One held request: ``known`` is what its asker knows, ``woken`` says that there may be more, ``touched`` that
-    the asker's rights may have changed."""
+    the asker's rights may have changed, ``traces`` are the contexts of what woke it."""
 
     def __init__(self, account: str) -> None:
         self.account = account
@@ -49,6 +51,7 @@ class Hold:
         self.libraries: frozenset[str] = frozenset()
         self.woken = asyncio.Event()
         self.touched = False
+        self.traces: list[str] = []
 
     def touch(self) -> None:
         """What the asker may do has changed."""
@@ -59,6 +62,8 @@ class Hold:
         head = self.known.get(moved.library)
         if head is None or head.incarnation != moved.incarnation or head.seq < moved.seq:
             self.woken.set()
+            if moved.trace and len(self.traces) < LINKS_MAX:
+                self.traces.append(moved.trace)
 
 
 class Hub:
@@ -130,10 +135,13 @@ class Hub:
     def moved(self, moved: LibraryMoved, source: str) -> None:
         """Wake those who wait for this. ``source`` (queue, redis, reading) is counted."""
         holds = self._by_library.get(moved.library, ())
-        if holds:
-            self._wakes.labels(source).inc()
+        if not holds:
+            return
+        self._wakes.labels(source).inc()
         for hold in holds:
             hold.hear(moved)
+        if moved.trace:
+            tracing.begin("wake", parent=moved.trace, attributes={"syncline.held": len(holds)}).end()
 
     def touched(self, accounts: Iterable[str]) -> None:
         """Have those who are held for these accounts look at once at what they may do."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from syncline.client.trees import BaseNode, Content, RemoteNode, Stat
 from syncline.domain.errors import NotFound, Refused
 from syncline.domain.links import leads_out
 from syncline.domain.nodes import Kind
+from syncline.ports import tracing
 
 FILES_AT_ONCE = 64
 """Downloads that have begun or wait for their lane; the rest is not started."""
@@ -55,7 +57,7 @@ class Downloads:
     async def _one(self, fetch: Fetch) -> None:
         path = fetch.remote.name
         try:
-            async with self._places:
+            async with self._places, self._traced(fetch):
                 path = self._path(fetch)
                 if _same_bytes(fetch):
                     await self._only_mode(fetch, path)
@@ -73,6 +75,14 @@ class Downloads:
             if refused.status in (401, 403):
                 raise
             self._summary.refused.append((path, refused.kind, refused.detail))
+
+    @asynccontextmanager
+    async def _traced(self, fetch: Fetch) -> AsyncIterator[None]:
+        """It goes on in the trace of whoever put it there."""
+        remote = fetch.remote
+        attributes = {"syncline.node": remote.node, "syncline.version": remote.version}
+        with tracing.span_for(self._agreed.heard.trace_of(remote.node), "download", attributes=attributes):
+            yield
 
     async def _link(self, fetch: Fetch, path: str) -> None:
         """A symbolic link: its bytes were read before it was planned."""

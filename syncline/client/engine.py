@@ -37,6 +37,7 @@ from syncline.client.verifying import Finding, differences, is_as_read
 from syncline.client.watching import Watching
 from syncline.domain.errors import Refused
 from syncline.messages.api import Heads
+from syncline.ports import tracing
 
 SETTINGS_LOOK_S = 5.0
 
@@ -152,7 +153,7 @@ class Engine:
             scanner = self._scanner(link)
             current = self.index.link(link.id) or link
             tools = self._tools if progress is None else self._tools.telling(progress)
-            with self._hold(link):
+            with self._hold(link), tracing.span("sync", attributes={"syncline.library": link.library}):
                 return await Pass(tools, current, scanner.disk, scanner, allow_removals=allow_removals).run()
 
     async def status(self, link: Link) -> Status:

@@ -28,6 +28,7 @@ from syncline.client.operations import (
 )
 from syncline.client.summary import Summary
 from syncline.domain.commits import Status
+from syncline.domain.traceparent import clean_traceparent
 from syncline.messages.api import Changes, ResultState, Snapshot
 
 if TYPE_CHECKING:
@@ -221,17 +222,24 @@ class Heard:
 
     def __init__(self, most: int = HEARD_MAX) -> None:
         self._most = most
-        self._authors: OrderedDict[str, Author] = OrderedDict()
+        self._changes: OrderedDict[str, tuple[Author, str]] = OrderedDict()
 
     def of(self, node: str) -> Author | None:
-        return self._authors.get(node)
+        heard = self._changes.get(node)
+        return heard[0] if heard else None
+
+    def trace_of(self, node: str) -> str:
+        """The context (``traceparent``) in which it was changed, or ""."""
+        heard = self._changes.get(node)
+        return heard[1] if heard else ""
 
     def hear(self, page: Changes) -> None:
         for change in page.changes:
-            self._authors[change.node.id] = Author(change.account, change.device, change.at_ms)
-            self._authors.move_to_end(change.node.id)
-        while len(self._authors) > self._most:
-            self._authors.popitem(last=False)
+            author = Author(change.account, change.device, change.at_ms)
+            self._changes[change.node.id] = author, clean_traceparent(change.trace)
+            self._changes.move_to_end(change.node.id)
+        while len(self._changes) > self._most:
+            self._changes.popitem(last=False)
 
 
 class Overheard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -14,7 +15,11 @@ import msgspec
 
 from syncline.client.home import SavedSession
 from syncline.domain.errors import Broken, Refused, SynclineError, Temporary
+from syncline.domain.ids import is_id
+from syncline.domain.traceparent import TRACEPARENT
 from syncline.messages.api import Refresh, Session
+from syncline.ports import tracing
+from syncline.ports.tracing import SpanKind
 
 T = TypeVar("T")
 
@@ -34,6 +39,7 @@ LOCK_PAUSE_S = 0.05
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _SURELY_NOT_DONE = frozenset({429, 503})
 _TYPE = "application/msgpack"
+_WORD = re.compile(r"[a-z0-9-]{0,20}")
 
 
 class TokenStore(Protocol):
@@ -188,8 +194,24 @@ class Transport:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         limit = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10)
+        with tracing.span_within(f"{method} {route_of(path)}", SpanKind.CLIENT) as span:
+            if trace := tracing.current():
+                sent[TRACEPARENT] = trace
+            answer = await self._answer(method, path, wire, query, sent, limit)
+            span.set({"http.response.status_code": answer[0]})
+            return answer
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        wire: bytes | None,
+        query: Mapping[str, str | int] | None,
+        headers: Mapping[str, str],
+        limit: aiohttp.ClientTimeout,
+    ) -> tuple[int, str, str, bytes]:
         async with self.http.request(
-            method, self.server + path, data=wire, params=query, headers=sent, timeout=limit, allow_redirects=False
+            method, self.server + path, data=wire, params=query, headers=headers, timeout=limit, allow_redirects=False
         ) as response:
             body = await response.content.read(ANSWER_BYTES_MAX + 1)
             while len(body) <= ANSWER_BYTES_MAX and (more := await response.content.read(ANSWER_BYTES_MAX)):
@@ -250,6 +272,11 @@ class Transport:
             )
             self.tokens.save(saved_session(self.server, answer, asked_at))
             return answer.access_token
+
+
+def route_of(path: str) -> str:
+    """The path without what it names: ids, addresses, tokens."""
+    return "/".join(step if _WORD.fullmatch(step) and not is_id(step) else "{}" for step in path.split("/"))
 
 
 def saved_session(server: str, session: Session, asked_at: float) -> SavedSession:

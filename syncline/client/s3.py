@@ -27,6 +27,8 @@ from syncline.client.signing import EMPTY_HASH, encode_path, encode_query, signe
 from syncline.client.throttle import PIECE_BYTES, Throttle
 from syncline.domain.errors import Broken, ConditionFailed, NotFound, Refused, SynclineError, Temporary
 from syncline.messages.api import S3Credential
+from syncline.ports import tracing
+from syncline.ports.tracing import SpanKind
 
 CHUNK_BYTES = 256 * 1024
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
@@ -318,15 +320,18 @@ class S3:
         if body and self._throttle is not None and self._throttle.rate(Way.UP):
             data = self._slowly(body, self._throttle)
             signed = signed | {"Content-Length": str(len(body))}
-        return await self._http.request(
-            method,
-            URL(target, encoded=True),
-            data=data,
-            headers=signed,
-            skip_auto_headers=("Content-Type", "Accept-Encoding"),
-            timeout=TIMEOUT,
-            allow_redirects=False,
-        )
+        with tracing.span_within(f"s3 {method}", SpanKind.CLIENT, attributes={"http.request.method": method}) as span:
+            response = await self._http.request(
+                method,
+                URL(target, encoded=True),
+                data=data,
+                headers=signed,
+                skip_auto_headers=("Content-Type", "Accept-Encoding"),
+                timeout=TIMEOUT,
+                allow_redirects=False,
+            )
+            span.set({"http.response.status_code": response.status})
+            return response
 
     async def _slowly(self, body: bytes, throttle: Throttle) -> AsyncIterator[bytes]:
         """A body in pieces, each when it may go."""

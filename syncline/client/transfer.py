@@ -25,7 +25,10 @@ from syncline.client.tasks import to_the_end, together
 from syncline.client.trees import Content
 from syncline.domain.checksums import is_multipart, part_ranges
 from syncline.domain.errors import Broken, ConditionFailed, NotFound, Temporary
+from syncline.domain.permits import METADATA_NAME
+from syncline.domain.traceparent import TRACEPARENT
 from syncline.messages.api import Permitted
+from syncline.ports import tracing
 
 SMALL_AT_ONCE = 16
 LARGE_AT_ONCE = 3
@@ -119,13 +122,24 @@ class Transfers:
 
         ``upload`` is an upload in parts to go on with; ``begun`` is told the id of a new one before any part is sent.
         """
+        with tracing.span_within("upload", attributes={"syncline.version": permitted.version}):
+            await self._send(source, s3, permitted, upload, begun)
+
+    async def _send(
+        self,
+        source: Source,
+        s3: ObjectsOverHttp,
+        permitted: Permitted,
+        upload: str,
+        begun: Callable[[str], None] | None,
+    ) -> None:
         if is_multipart(source.content.size_bytes):
             await self._send_parts(source, s3, permitted, upload, begun)
             return
         body = await asyncio.to_thread(source.read, 0, source.content.size_bytes + 1)
         if len(body) != source.content.size_bytes or sha256_base64(body) != source.content.checksum:
             raise ContentChanged
-        await s3.put(permitted.key, body, checksum=source.content.checksum, metadata={"permit": permitted.permit})
+        await s3.put(permitted.key, body, checksum=source.content.checksum, metadata=landing_metadata(permitted.permit))
         self._progress.moved(Way.UP, len(body))
 
     async def _send_parts(
@@ -165,7 +179,7 @@ class Transfers:
                     return
                 upload = ""
         if not upload:
-            upload = await s3.create_multipart(key, metadata={"permit": permitted.permit})
+            upload = await s3.create_multipart(key, metadata=landing_metadata(permitted.permit))
             if begun is not None:
                 begun(upload)
         self._progress.moved(Way.UP, sum(part.size_bytes for part in there.values()))
@@ -269,6 +283,12 @@ class _Sink:
     def _end_part(self) -> None:
         self._digests.append(base64.b64encode(self._hash.digest()).decode())
         self._hash = hashlib.sha256()
+
+
+def landing_metadata(permit: str) -> dict[str, str]:
+    """What an object carries: its permit, and the trace it was put in, for whoever sees it land."""
+    trace = tracing.current()
+    return {METADATA_NAME: permit, **({TRACEPARENT: trace} if trace else {})}
 
 
 def upload_ident(parent: str, name: str, node: str, base_version: str, content: Content) -> str:

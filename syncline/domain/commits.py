@@ -59,6 +59,7 @@ class Commit(msgspec.Struct, frozen=True, array_like=True):
 
     ``withdrawn`` are permit ids that shall become no version. ``restored`` are removals that count no more: the trash
     of a library is what its commits removed and did not restore. ``purged`` are versions without content from here on.
+    ``trace`` is the context (``traceparent``) in which it was made, "" when nobody recorded that.
     """
 
     library: str
@@ -71,6 +72,7 @@ class Commit(msgspec.Struct, frozen=True, array_like=True):
     withdrawn: tuple[str, ...] = ()
     restored: tuple[Restored, ...] = ()
     purged: tuple[Purged, ...] = ()
+    trace: str = ""
 
 
 class Status(StrEnum):

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
 from typing import Protocol
 
-from syncline.domain.traceparent import is_sampled, trace_id_of
+from syncline.domain.traceparent import clean_traceparent, is_sampled, trace_id_of
 
 LINKS_MAX = 32
 """A span has no more links: the first ones."""
@@ -35,7 +35,7 @@ class Span(Protocol):
     def set(self, attributes: Attributes) -> None: ...
 
     def link(self, traceparent: str) -> None:
-        """It has to do with that, too. "" is passed over."""
+        """It has to do with that, too. What is no context is passed over."""
         ...
 
     def fail(self, kind: str) -> None:
@@ -122,7 +122,8 @@ def begin(
     attributes: Attributes = NO_ATTRIBUTES,
 ) -> Span:
     """A span that its maker ends, and that nothing is below of."""
-    return _tracing.begin(name, kind, parent=parent, links=links[:LINKS_MAX], attributes=attributes)
+    around = [link for link in map(clean_traceparent, links) if link]
+    return _tracing.begin(name, kind, parent=clean_traceparent(parent), links=around[:LINKS_MAX], attributes=attributes)
 
 
 @contextmanager
@@ -138,6 +139,16 @@ def span(
     begun = begin(name, kind, parent=parent, links=links, attributes=attributes)
     with _tracing.within(begun):
         yield begun
+
+
+def span_for(
+    context: str, name: str, kind: SpanKind = SpanKind.INTERNAL, *, attributes: Attributes = NO_ATTRIBUTES
+) -> AbstractContextManager[Span]:
+    """A span in the trace of ``context``, linked to what is being done now if that is of another one; without a
+    context it is a part of what is being done now."""
+    here = current()
+    elsewhere = trace_id_of(context) != trace_id_of(here)
+    return span(name, kind, parent=context, links=[here] if context and elsewhere else (), attributes=attributes)
 
 
 @contextmanager

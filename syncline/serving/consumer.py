@@ -84,7 +84,7 @@ def in_trace_of(message: Message) -> Iterator[None]:
     if not message.trace or trace_id_of(message.trace) == tracing.current_trace_id():
         yield
         return
-    with tracing.span("message", SpanKind.CONSUMER, parent=message.trace, links=[tracing.current()]):
+    with tracing.span_for(message.trace, "message", SpanKind.CONSUMER):
         yield
 
 

@@ -11,6 +11,9 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
+_STAGE_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
+
+
 class Metrics:
     """A service's metrics, all named ``syncline_…`` and labelled with the service.
 
@@ -40,3 +43,21 @@ class Metrics:
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
+
+
+class Stages:
+    """How long a change takes on its way, stage by stage; each is measured by the service that ends it.
+
+    ``seen``: from landing in S3 to its event's being read (the durable road alone). ``committed``: from being asked for
+    on the queue ``commits`` to being in the journal. ``woken``: from the commit to waking held requests. ``mailed``:
+    from the oldest commit of a mail to SES's taking it (the window in which changes are gathered is in it).
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._seconds = metrics.histogram(
+            "commit_stage_seconds", "Time of a change's way, by stage.", ("stage",), _STAGE_SECONDS
+        )
+
+    def passed(self, stage: str, *, since_ms: int, now_ms: int) -> None:
+        """A stage that began at ``since_ms`` is over; clocks of two machines may differ a little."""
+        self._seconds.labels(stage).observe(max(0, now_ms - since_ms) / 1000)

@@ -47,4 +47,5 @@ def change_state(commit: Commit, change: Change) -> api.ChangeState:
         account=commit.account,
         device=commit.device,
         at_ms=commit.at_ms,
+        trace=commit.trace,
     )

@@ -13,6 +13,7 @@ import click
 from syncline.client.cli.calling import Call, Terminated, common_options
 from syncline.client.cli.exits import MEANING, Exit
 from syncline.client.cli.failures import report
+from syncline.otlp import configure_tracing
 
 PROGRAM = "syncline"
 COMMANDS_PACKAGE = "syncline.client.cli.commands"
@@ -153,6 +154,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     json = "--json" in _options(words)
     try:
+        configure_tracing("client", optional=True)
         code = _invoke(words)
         sys.stdout.flush()
         return code

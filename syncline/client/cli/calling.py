@@ -16,6 +16,7 @@ import click
 from syncline.client.cli.exits import Exit
 from syncline.client.cli.output import Answer, show
 from syncline.domain.errors import Refused
+from syncline.ports import tracing
 
 if TYPE_CHECKING:
     from syncline.client.api import Api
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SERVER_VARIABLE = "SYNCLINE_SERVER"
+LONG_RUNNING = ("start", "watch")
+"""Of these each pass is a trace of its own."""
 LOCAL_HOSTS = ("localhost", "127.", "[::1]")
 
 
@@ -110,7 +113,7 @@ def command(name: str, *, examples: Sequence[str]) -> Callable[[Callable[..., An
             call = context.ensure_object(Call)
             answer = function(call, **parameters)
             if inspect.iscoroutine(answer):
-                answer = run(answer)
+                answer = run(answer if name in LONG_RUNNING else _traced(name, answer))
             if isinstance(answer, Answer):
                 show(answer, json=call.json, quiet=call.quiet)
                 context.exit(answer.exit)
@@ -122,6 +125,11 @@ def command(name: str, *, examples: Sequence[str]) -> Callable[[Callable[..., An
         return teaching
 
     return made
+
+
+async def _traced(name: str, main: Coroutine[Any, Any, T]) -> T:
+    with tracing.span(f"syncline {name}"):
+        return await main
 
 
 def common_options() -> list[click.Parameter]:

@@ -22,6 +22,7 @@ from syncline.client.engine import Engine
 from syncline.client.home import Home, SavedSession, SessionFile
 from syncline.client.logs import log, logging_to, logs_folder
 from syncline.domain.errors import Broken, Refused, SynclineError, Temporary
+from syncline.otlp import configure_tracing
 
 LOCK = "daemon"
 STOP_S_MAX = 60.0
@@ -109,6 +110,7 @@ def main(ready_to: int) -> int:
         os.close(ready_to)
 
     home = Home.from_environ(os.environ)
+    configure_tracing("client", optional=True)
     try:
         serve(home, ready=lambda: tell({"pid": os.getpid()}))
     except SynclineError as error:

@@ -71,14 +71,16 @@ class Heads(Struct, kw_only=True):
     token: str
 
 
-class ChangeState(Struct, kw_only=True):
-    """The newest state of one node in this page; ``effect`` and authorship are those of its last change."""
+class ChangeState(Struct, kw_only=True, omit_defaults=True):
+    """The newest state of one node in this page; ``effect`` and authorship are those of its last change. ``trace``: the
+    W3C ``traceparent`` in which that was committed, left out when nobody recorded it."""
 
     effect: Effect
     node: NodeState
     account: str
     device: str
     at_ms: int
+    trace: str = ""
 
 
 class Changes(Struct, kw_only=True):

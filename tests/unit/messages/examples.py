@@ -7,6 +7,7 @@ from syncline.domain.commits import Change, Commit, Effect, Outcome, Purged, Res
 from syncline.domain.nodes import Author, Kind, Location, Node, Place, Version
 
 LIBRARY = "l" * 20
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 CHECKSUM = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
 
 PERMIT = commands.Permit(
@@ -68,6 +69,7 @@ COMMIT = Commit(
     ("q" * 20,),
     (Restored("r" * 20, 2),),
     (Purged("n" * 20, "s" * 20, 1, Location("objects/l/g/s", "s3v0", 0, 5)),),
+    TRACE,
 )
 
 OUTCOME = Outcome(

@@ -14,11 +14,12 @@ import pytest
 from syncline.domain.commands import Command, Permit
 from syncline.domain.commits import Commit, Outcome
 from syncline.messages import accounts_touched, commit_changes, library_moved, outcome_ready, send_letter
+from syncline.messages.envelope import unseal
 from tests.unit.messages import examples
 
 GOLDEN = Path(__file__).parent / "golden"
 
-MOVED = library_moved.LibraryMoved(examples.LIBRARY, 4, "inc")
+MOVED = library_moved.LibraryMoved(examples.LIBRARY, 4, "inc", 1_700_000_000_000, examples.TRACE)
 CHANGES = commit_changes.CommitChanges(examples.COMMAND)
 TOUCHED = accounts_touched.AccountsTouched(("a" * 20, "b" * 20))
 LETTER = send_letter.SendLetter(
@@ -61,7 +62,25 @@ def test_bytes_from_before_there_were_symbolic_links_are_still_read():
     before = msgspec.structs.replace(CHANGES, command=msgspec.structs.replace(examples.COMMAND, incarnation=""))
     assert commit_changes.decode(golden("before_symlinks_commit_changes")) == before
     assert msgspec.msgpack.decode(golden("before_symlinks_permit"), type=Permit) == examples.PERMIT
-    assert msgspec.msgpack.decode(golden("before_symlinks_commit"), type=Commit) == examples.COMMIT
+    commit = msgspec.structs.replace(examples.COMMIT, trace="")
+    assert msgspec.msgpack.decode(golden("before_symlinks_commit"), type=Commit) == commit
+
+
+def test_bytes_from_before_there_were_traces_are_still_read():
+    assert library_moved.decode(golden("before_traces_library_moved")) == library_moved.LibraryMoved(
+        examples.LIBRARY, 4, "inc"
+    )
+    before = msgspec.structs.replace(examples.COMMIT, trace="")
+    assert msgspec.msgpack.decode(golden("before_traces_commit"), type=Commit) == before
+
+
+def test_readers_from_before_there_were_traces_skip_them():
+    class Before(msgspec.Struct, array_like=True):
+        library: str
+        seq: int
+        incarnation: str
+
+    assert unseal("LibraryMoved", 1, Before, WIRE_FORMS["library_moved"]).seq == 4
 
 
 def test_every_request_survives_the_wire():

@@ -65,7 +65,7 @@ class Worker:
         topic, queues = topic or world.topic, queues or world.queues
         self.measures = Measures(metrics)
         self.committer = Committer(tables, objects, topic, world.cache, world.clock, self.measures)
-        self.intake = Intake(tables, objects, queues, KEYS, self.measures)
+        self.intake = Intake(tables, objects, queues, KEYS, world.clock, self.measures)
         self.sweep = make_sweep(
             tables=tables,
             objects=objects,
@@ -237,10 +237,11 @@ class World:
         return outcome
 
     async def published(self) -> list[LibraryMoved]:
-        """What the notifier would receive now; takes it off its queue."""
+        """What the notifier would receive now, without its times; takes it off its queue."""
         moved: list[LibraryMoved] = []
         while messages := await self.queues.receive(Queue.NOTIFY, wait_s=0):
-            moved += [library_moved.decode(message.body) for message in messages]
+            found = [library_moved.decode(message.body) for message in messages]
+            moved += [msgspec.structs.replace(one, at_ms=0) for one in found]
             await self.queues.delete(Queue.NOTIFY, messages)
         return moved
 
