@@ -185,7 +185,7 @@ def never_overwrite(names: Names) -> Document:
 def over_tls_only(document: Document | None, action: str, resources: list[str]) -> Document:
     """`document`, if any, and the refusal of every `action` that does not come by TLS. For AWS only.
 
-    The local AWS speaks HTTP and knows no `aws:SecureTransport`.
+    The local AWS speaks HTTP: it would refuse everything.
     """
     return _document(
         *(document["Statement"] if document is not None else ()),

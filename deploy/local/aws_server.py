@@ -39,6 +39,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAIL_DIR = "SYNCLINE_LOCAL_MAIL"
 TABLES_DIR = "SYNCLINE_LOCAL_TABLES"
+# A PEM file with a certificate and its key: HTTPS then, and HTTP no more.
+CERTIFICATE = "SYNCLINE_LOCAL_CERTIFICATE"
 # SES's own bound of a message with its attachments.
 MAIL_BYTES_MAX = 40 * 2**20
 KEEP_ALIVE_SECONDS = 75
@@ -232,6 +234,7 @@ async def serve() -> None:
     tables = await _open_tables() if TABLES_DIR in os.environ else None
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    config.certfile = config.keyfile = os.environ.get(CERTIFICATE)
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.graceful_timeout = DRAIN_SECONDS
     config.shutdown_timeout = SAVE_SECONDS_MAX

@@ -91,12 +91,12 @@ def local_aws(folder: Path) -> Iterator[LocalAws]:
 
 
 @contextmanager
-def aws_process(place: Place) -> Iterator[None]:
+def aws_process(place: Place, **variables: str) -> Iterator[None]:
     """The local AWS as a process, from ready until it has stopped and saved its state."""
     with (place.logs / "aws.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "deploy.local.aws_server"],
-            env=aws.environment(place),
+            env=aws.environment(place) | variables,
             stdout=log,
             stderr=log,
         )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deploy.aws.settings import Settings, Variant, read
+
+if TYPE_CHECKING:
+    from tests.deploy.local_cloudformation import LocalDeployment
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "aws" / "examples"
 
@@ -64,3 +68,22 @@ def trial(variants: dict[Variant, Synthesis]) -> Synthesis:
 @pytest.fixture
 def production(variants: dict[Variant, Synthesis]) -> Synthesis:
     return variants[Variant.PRODUCTION]
+
+
+@pytest.fixture(scope="session")
+def local_synthesis(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """Production, for the account that the local AWS has."""
+    pytest.importorskip("aws_cdk", reason="the CDK is not installed: make deploy-check")
+    from tests.deploy.local_cloudformation import local_settings
+
+    return synthesise(local_settings(), tmp_path_factory.mktemp("cdk") / "local")
+
+
+@pytest.fixture(scope="session")
+def deployed(local_synthesis: Synthesis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
+    """The application's stacks in a local AWS."""
+    from tests.deploy.gaps import UNSUPPORTED_TYPES
+    from tests.deploy.local_cloudformation import local_deployment
+
+    with local_deployment(tmp_path_factory.mktemp("local"), local_synthesis, frozenset(UNSUPPORTED_TYPES)) as there:
+        yield there
