@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +20,28 @@ EXAMPLES = Path(__file__).parents[2] / "deploy" / "aws" / "examples"
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What a rule finds fault with: `where` is a construct's path, its stack by its short name, or a message."""
+
+    rule: str
+    where: str
+
+
+@dataclass(frozen=True)
 class Synthesis:
-    """What one variant consists of: `templates` has each stack's, by its short name (`network`, `data`, …)."""
+    """What one variant consists of: `templates` has each stack's, by its short name (`network`, `data`, …).
+
+    `findings` are cdk-nag's, and those of the CDK's own validation.
+    """
 
     settings: Settings
     folder: Path
     templates: dict[str, dict[str, Any]]
+    findings: list[Finding]
+
+    def short_name(self, path: str) -> str:
+        """Of the stack whose template is at `path`."""
+        return Path(path).name.partition(".")[0].removeprefix(f"{self.settings.stack}-")
 
     def resources(self, stack: str, kind: str) -> dict[str, dict[str, Any]]:
         """The resources of a type (`AWS::SQS::Queue`) in a stack, by their logical ids."""
@@ -34,15 +51,29 @@ class Synthesis:
 
 def synthesise(settings: Settings, folder: Path) -> Synthesis:
     import aws_cdk as cdk
+    from cdk_nag import AwsSolutionsChecks
 
     from deploy.aws.app import compose
 
     app = cdk.App(outdir=str(folder), analytics_reporting=False)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     stacks = compose(app, settings)
-    app.synth()
-    short = {stack.stack_name: stack.stack_name.removeprefix(f"{settings.stack}-") for stack in stacks.all()}
-    templates = {short[name]: json.loads((folder / f"{name}.template.json").read_text()) for name in short}
-    return Synthesis(settings, folder, templates)
+    # Findings end the synthesis with an error, after everything is written: tests/deploy/test_rules.py judges them.
+    with contextlib.suppress(RuntimeError):
+        app.synth()
+    prefix = f"{settings.stack}-"
+    templates = {
+        stack.stack_name.removeprefix(prefix): json.loads((folder / f"{stack.stack_name}.template.json").read_text())
+        for stack in stacks.all()
+    }
+    report = json.loads((folder / "validation-report.json").read_text())
+    findings = [
+        Finding(violation["ruleName"], construct["constructPath"].removeprefix(prefix))
+        for plugin in report["pluginReports"]
+        for violation in plugin["violations"]
+        for construct in violation["violatingConstructs"]
+    ]
+    return Synthesis(settings, folder, templates, findings)
 
 
 @pytest.fixture(scope="session")
