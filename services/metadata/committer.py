@@ -127,8 +127,11 @@ class Committer:
         done, failure = await self._commit_each(desk, wanted, known, landed, batch)
         with self._measures.step_seconds.labels("settle").time():
             await desk.settle()
-        if must_publish or desk.head.seq > began_at:
-            await self._publish(desk, desk.appended_at_ms if desk.head.seq > began_at else 0)
+        appended_at_ms = desk.appended_at_ms if desk.head.seq > began_at else 0
+        if appended_at_ms:
+            self._measures.stage("applied", since_ms=appended_at_ms, now_ms=self._clock.now_ms())
+        if must_publish or appended_at_ms:
+            await self._publish(desk, appended_at_ms)
         for message in done:
             batch.finish(message)
         if failure is not None:

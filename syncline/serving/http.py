@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 
 from syncline.domain.errors import Refused, SynclineError, Temporary
 from syncline.domain.traceparent import TRACEPARENT
@@ -114,8 +115,9 @@ async def _trace(request: web.Request, handler: Handler) -> web.StreamResponse:
     if route in UNLOGGED or not tracing.is_on():
         return await handler(request)
     parent = request.app[CONTEXTS].take(request.headers.get(TRACEPARENT, ""))
-    attributes = {"http.request.method": request.method, "http.route": route}
-    with tracing.span(f"{request.method} {route}", SpanKind.SERVER, parent=parent, attributes=attributes) as span:
+    method = _method_name(request)
+    attributes = {"http.request.method": method, "http.route": route}
+    with tracing.span(f"{method} {route}", SpanKind.SERVER, parent=parent, attributes=attributes) as span:
         response = await handler(request)
         span.set({"http.response.status_code": response.status})
         if response.status >= 500:
@@ -131,7 +133,7 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     clear_context()
     bind_context(request=request_id)
     metrics = request.app[METRICS]
-    route = _route_name(request)
+    route, method = _route_name(request), _method_name(request)
     began = time.monotonic()
     status = "cancelled"  # the asker went away
     metrics.requests_in_flight.inc()
@@ -145,10 +147,10 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     finally:
         took = time.monotonic() - began
         metrics.requests_in_flight.dec()
-        metrics.requests.labels(request.method, route, status).inc()
-        metrics.request_seconds.labels(request.method, route).observe(took)
+        metrics.requests.labels(method, route, status).inc()
+        metrics.request_seconds.labels(method, route).observe(took)
         if route not in UNLOGGED:
-            get_logger().info("request", method=request.method, route=route, status=status, ms=round(took * 1000))
+            get_logger().info("request", method=method, route=route, status=status, ms=round(took * 1000))
 
 
 @web.middleware
@@ -184,6 +186,11 @@ def _log_problem(error: Exception, kind: str, status: int) -> None:
         log.error("request-failed", kind=kind, error=type(error).__name__, reason=str(error)[:500])
     else:
         log.info("request-refused", kind=kind)
+
+
+def _method_name(request: web.Request) -> str:
+    """One of HTTP's own: whoever asks may make up any word, and each would be a time series for ever."""
+    return request.method if request.method in METH_ALL else "other"
 
 
 def _route_name(request: web.Request) -> str:

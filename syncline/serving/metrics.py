@@ -49,8 +49,9 @@ class Stages:
     """How long a change takes on its way, stage by stage; each is measured by the service that ends it.
 
     ``seen``: from landing in S3 to its event's being read (the durable road alone). ``committed``: from being asked for
-    on the queue ``commits`` to being in the journal. ``woken``: from the commit to waking held requests. ``mailed``:
-    from the oldest commit of a mail to SES's taking it (the window in which changes are gathered is in it).
+    on the queue ``commits`` to being in the journal. ``applied``: from the commit to the views' having it. ``woken``:
+    from the commit to waking held requests. ``mailed``: from the oldest commit of a mail to SES's taking it (the window
+    in which changes are gathered is in it).
     """
 
     def __init__(self, metrics: Metrics) -> None:

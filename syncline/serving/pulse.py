@@ -7,9 +7,13 @@ It goes to the table, where ``syncline-admin health`` sees it, and to the log, o
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from prometheus_client import Gauge as PrometheusGauge
 
 from syncline import __version__
 from syncline.domain.alarms import REQUESTS_LEAST
@@ -31,6 +35,7 @@ from syncline.store.pulses import Pulses
 WRITE_S_MAX = 8.0
 """For one pulse; a part that stops has 10 s (``life.STOP_S_MAX``)."""
 _CACHE_WINDOW_S = 60
+_QUEUE_AGE = re.compile(r"queue_(\w+)_age_s")
 
 
 class Pulse:
@@ -52,6 +57,7 @@ class Pulse:
         self._clock = clock
         self._calls = calls
         self._tallies = Tallies(measures)
+        self._shown = Shown(metrics, [one.name for one in measures if isinstance(one, Gauge)])
         self._started_at_ms = clock.now_ms()
         self._draining = asyncio.Event()
         self._missed = metrics.counter("pulses_missed", "Pulses that could not be written.")
@@ -75,6 +81,7 @@ class Pulse:
     async def beat(self, state: State) -> None:
         """One pulse. Never raises what the next one may mend."""
         window, since = await self._tallies.take()
+        self._shown.set(since)
         log = get_logger(instance=self._instance)
         log.info("pulse", state=state.value, version=__version__, measures=since)
         # By AWS's clock: whoever reads it has another one than this instance.
@@ -95,6 +102,27 @@ class Pulse:
         finally:
             for wait in waits:
                 wait.cancel()
+
+
+class Shown:
+    """What a pulse knows as of now, on ``/metrics`` too, in Prometheus's words: seconds, and queues as labels."""
+
+    def __init__(self, metrics: Metrics, measures: Sequence[str]) -> None:
+        self._gauges: dict[str, PrometheusGauge] = {}
+        ages = None
+        for measure in measures:
+            if found := _QUEUE_AGE.fullmatch(measure):
+                ages = ages or metrics.gauge(
+                    "queue_age_seconds", "Age of the oldest message met, at the pulse.", ("queue",)
+                )
+                self._gauges[measure] = ages.labels(found[1])
+            else:
+                name = re.sub(r"_s$", "_seconds", measure)
+                self._gauges[measure] = metrics.gauge(f"pulse_{name}", f"The measure {measure} of the last pulse.")
+
+    def set(self, told: Mapping[str, float]) -> None:
+        for measure, gauge in self._gauges.items():
+            gauge.set(told.get(measure, math.nan))
 
 
 # -- what every service measures

@@ -166,3 +166,14 @@ def test_accept_chooses_the_form(accept: str, expected: bool) -> None:
 def test_only_the_nearest_hop_is_believed(forwarded: str, expected: str) -> None:
     request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": forwarded})
     assert remote_address(request) == expected
+
+
+async def test_an_askers_own_words_make_no_time_series() -> None:
+    metrics = Metrics("t")
+    app = make_app(metrics)
+    async with TestClient(TestServer(app)) as client:
+        for method in ("MADEUP1", "MADEUP2"):
+            await client.request(method, f"/nowhere/{method}")
+    text = metrics.exposition().decode()
+    assert "MADEUP" not in text
+    assert 'syncline_t_requests_total{method="other",route="unknown",status="404"} 2.0' in text
