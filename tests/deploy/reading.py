@@ -6,13 +6,14 @@ A reader answers the properties of one resource; a property that the service doe
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from deploy.local.place import Place
+from deploy.names import Names
 from tests.deploy.local_cloudformation import clients_of
 
 Properties = dict[str, Any]
@@ -57,6 +58,37 @@ class Reader:
         }
         found = await readers[kind](physical, properties)
         return {name: value for name, value in found.items() if value is not None}
+
+    async def everything(self, names: Names) -> AsyncIterator[tuple[str, Properties]]:
+        """Each resource of a stack that there is: its type, and what it is."""
+        sqs, sns, prefix = self._api["sqs"], self._api["sns"], f"{names.stack}-"
+        for bucket in (await self._api["s3"].list_buckets())["Buckets"]:
+            yield "AWS::S3::Bucket", await self._bucket(bucket["Name"], {})
+            yield "AWS::S3::BucketPolicy", await self._bucket_policy("", {"Bucket": bucket["Name"]})
+        for table in (await self._api["dynamodb"].list_tables())["TableNames"]:
+            yield "AWS::DynamoDB::Table", await self.read("AWS::DynamoDB::Table", table, {})
+        for url in (await sqs.list_queues(QueueNamePrefix=prefix))["QueueUrls"]:
+            yield "AWS::SQS::Queue", await self._queue(url, {})
+            if "Policy" in await self._attributes(url):
+                yield "AWS::SQS::QueuePolicy", await self._queue_policy("", {"Queues": [url]})
+        for topic in (await sns.list_topics())["Topics"]:
+            yield "AWS::SNS::Topic", await self._topic(topic["TopicArn"], {})
+            yield "AWS::SNS::TopicPolicy", await self._topic_policy("", {"Topics": [topic["TopicArn"]]})
+        for subscription in (await sns.list_subscriptions())["Subscriptions"]:
+            yield "AWS::SNS::Subscription", await self._subscription(subscription["SubscriptionArn"], {})
+        for role in (await self._api["iam"].list_roles())["Roles"]:
+            if role["RoleName"].startswith(prefix):
+                yield "AWS::IAM::Role", await self.read("AWS::IAM::Role", role["RoleName"], {})
+        for user in (await self._api["iam"].list_users())["Users"]:
+            yield "AWS::IAM::User", await self._user(user["UserName"])
+
+    async def _user(self, name: str) -> Properties:
+        iam = self._api["iam"]
+        policies = []
+        for policy in (await iam.list_user_policies(UserName=name))["PolicyNames"]:
+            document = (await iam.get_user_policy(UserName=name, PolicyName=policy))["PolicyDocument"]
+            policies.append({"PolicyName": policy, "PolicyDocument": document})
+        return {"UserName": name, "Policies": policies}
 
     # -- S3
 

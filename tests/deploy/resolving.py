@@ -31,7 +31,7 @@ def plain(value: Any) -> Any:
     """`value` without what CloudFormation and the services write in several ways: numbers, truths, orders."""
     if isinstance(value, dict):
         return {name: plain(one) for name, one in sorted(value.items())}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return sorted((plain(one) for one in value), key=repr)
     if isinstance(value, bool):
         return str(value).lower()
