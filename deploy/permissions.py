@@ -82,6 +82,13 @@ def of_instance(service: str, names: Names) -> Document:
     )
 
 
+def of_operator_on_aws(names: Names) -> Document:
+    """What the operator may on AWS besides: read the keys of permits, by which a rebuild judges what landed."""
+    return _document(
+        _allow("ReadPermitKeys", ("secretsmanager:GetSecretValue",), [names.secret_arn(names.secret("permit_keys"))])
+    )
+
+
 def trust_by_instances() -> Document:
     """The trust policy of a service's role: machines of EC2 assume it."""
     return _document(

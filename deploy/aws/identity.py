@@ -49,7 +49,8 @@ class IdentityStack(cdk.Stack):
     def _role(self, identity: Identity) -> iam.CfnRole:
         names = self._definition.names
         if identity.service == OPERATOR:
-            trust, policies = permissions.trust_by_account(names), {OPERATOR_POLICY: identity.policy}
+            trust = permissions.trust_by_account(names)
+            policies = {SERVICE_POLICY: identity.policy, OPERATOR_POLICY: permissions.of_operator_on_aws(names)}
         else:
             trust = permissions.trust_by_instances()
             instance = permissions.of_instance(identity.service, names)

@@ -148,7 +148,7 @@ WantedBy=multi-user.target
 """
 
 
-_AGENT_ENVIRONMENT = """Environment=SYNCLINE_INSTANCE=/etc/syncline/instance.json
+_AGENT_ENVIRONMENT = """Environment=SYNCLINE_INSTANCE=/etc/syncline/instance.json HOME=/root
 Environment=DOCKER_CONFIG=/etc/syncline/docker AWS_DEFAULT_REGION={region}"""
 
 

@@ -27,7 +27,7 @@ from syncline.domain.figures import (
 )
 
 READY_PULSES = "pulses_ready"
-HELD = "requests_held"
+HELD = "held_requests"
 MINUTE_S = 60
 # How often AWS tells a figure, where that is less often than each minute.
 _PERIODS_S = {"AWS/CertificateManager": 24 * 3600, "AWS/SES": 3600, "AWS/Backup": 3600}

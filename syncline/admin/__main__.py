@@ -13,6 +13,7 @@ from syncline.admin.ports import Ports
 from syncline.domain.errors import Broken
 from syncline.domain.ids import id_from_bytes
 from syncline.domain.permits import PermitKey, PermitKeys
+from syncline.memory.cache import MemoryCache
 
 ID_RANDOM_BYTES = 13
 
@@ -34,7 +35,8 @@ async def open_aws() -> AsyncIterator[Ports]:
             objects=aws.objects,
             queues=aws.queues,
             topic=aws.topic,
-            cache=aws.cache,
+            # Redis on AWS is reached from its network only; it is speed, and what others have cached there ends soon.
+            cache=aws.cache if settings.has("SYNCLINE_REDIS_URL") else MemoryCache(clock),
             clock=clock,
             new_id=lambda: id_from_bytes(secrets.token_bytes(ID_RANDOM_BYTES)),
             permit_keys=keys,

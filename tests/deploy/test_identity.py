@@ -7,7 +7,7 @@ import json
 import pytest
 
 from deploy import permissions
-from deploy.aws.identity import INSTANCE_POLICY, SERVICE_POLICY
+from deploy.aws.identity import INSTANCE_POLICY, OPERATOR_POLICY, SERVICE_POLICY
 from deploy.definition import OPERATOR, SERVICES
 from tests.deploy.conftest import Synthesis
 
@@ -56,6 +56,11 @@ def test_no_machine_is_the_operator(synthesis: Synthesis):
     definition = synthesis.settings.definition()
     found = role(synthesis, definition.names.identity(OPERATOR))
     assert found["AssumeRolePolicyDocument"] == permissions.trust_by_account(definition.names)
+    [identity] = [one for one in definition.identities if one.service == OPERATOR]
+    assert policies(found) == {
+        SERVICE_POLICY: identity.policy,
+        OPERATOR_POLICY: permissions.of_operator_on_aws(definition.names),
+    }
     assert "ec2" not in json.dumps(found["AssumeRolePolicyDocument"])
 
 

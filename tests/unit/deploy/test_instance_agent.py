@@ -13,41 +13,9 @@ from threading import Thread
 import pytest
 
 from deploy.aws.instance import agent
+from tests.unit.deploy.aws_commands import Commands, key
 
-# Answers what the file ANSWERS says for the first fragment found in its command, and writes the command down.
-COMMAND = """#!{python}
-import json, os, sys
-command = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
-with open({log!r}, "a") as log:
-    log.write(command + "\\n")
-for fragment, (code, text) in json.load(open({answers!r})).items():
-    if fragment in command:
-        (sys.stderr if code else sys.stdout).write(text)
-        sys.exit(code)
-"""
 INSTANCE = "i-0123456789abcdef0"
-
-
-class Commands:
-    """Stands for `aws`, `docker` and `systemctl`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._answers, self._log = folder / "answers.json", folder / "log"
-        self._log.touch()
-        self.answer({})
-        for name in ("aws", "docker", "systemctl"):
-            path = folder / name
-            path.write_text(COMMAND.format(python=sys.executable, log=str(self._log), answers=str(self._answers)))
-            path.chmod(0o755)
-
-    def answer(self, answers: dict[str, tuple[int, str]]) -> None:
-        self._answers.write_text(json.dumps(answers))
-
-    def given(self) -> list[str]:
-        """What was called since the last look."""
-        lines = self._log.read_text().splitlines()
-        self._log.write_text("")
-        return lines
 
 
 class Web:
@@ -139,10 +107,6 @@ def clock() -> Clock:
 @pytest.fixture
 def life(settings: dict[str, object], clock: Clock) -> agent.Watch:
     return agent.Watch(settings, clock.monotonic, clock.sleep)
-
-
-def key(name: str) -> str:
-    return json.dumps({"id": name, "secret": f"secret-of-{name}"})
 
 
 def none(stage: str) -> tuple[int, str]:
