@@ -140,6 +140,8 @@ async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response = await handler(request)
         status = str(response.status)
+        if request.app[DRAINING].is_set():
+            response.force_close()  # the next request on this connection might come too late
         if not response.prepared:
             response.headers[REQUEST_ID] = request_id
             response.headers["X-Content-Type-Options"] = "nosniff"

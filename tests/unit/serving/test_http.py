@@ -127,8 +127,9 @@ async def test_a_server_that_leaves_finishes_its_requests() -> None:
         asked = asyncio.create_task(session.get(f"{base}/slow"))
         await begun.wait()
         await server.drain()
-        # The load balancer is told before the door closes.
-        assert (await session.get(f"{base}/readyz")).status == 503
+        # The load balancer is told before the door closes, and keeps no connection for later.
+        ready = await session.get(f"{base}/readyz")
+        assert (ready.status, ready.headers["Connection"]) == (503, "close")
         finish.set()
         response = await asked
         assert (response.status, await response.text()) == (200, "done")
