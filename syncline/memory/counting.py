@@ -28,13 +28,20 @@ DELETE_BATCH = 10
 LIST_PAGE_KEYS = 1000
 
 
+Partition = tuple[Table, str]
+"""A table and a partition key."""
+
+
 @dataclass
 class Counts:
-    """What was used so far. ``calls`` counts requests to AWS by their API's name; ``reset`` starts again."""
+    """What was used so far. ``calls`` counts requests to AWS by their API's name; ``read_of`` and ``written_of`` say to
+    which partition keys the units went; ``reset`` starts again."""
 
     calls: Counter[str] = field(default_factory=Counter)
     read_units: float = 0
     write_units: int = 0
+    read_of: dict[Partition, float] = field(default_factory=dict)
+    written_of: dict[Partition, float] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:
@@ -44,15 +51,24 @@ class Counts:
         self.calls.clear()
         self.read_units = 0
         self.write_units = 0
+        self.read_of.clear()
+        self.written_of.clear()
 
     def call(self, name: str, times: int = 1) -> None:
         self.calls[name] += times
 
-    def read(self, size_bytes: int, *, eventual: bool) -> None:
-        self.read_units += max(1, _started(size_bytes, READ_UNIT_BYTES)) * (0.5 if eventual else 1)
+    def read(self, partition: Partition, size_bytes: int, *, eventual: bool) -> None:
+        self.read_more(partition, max(1, _started(size_bytes, READ_UNIT_BYTES)), eventual=eventual)
 
-    def write(self, size_bytes: int, *, times: int = 1) -> None:
-        self.write_units += max(1, _started(size_bytes, WRITE_UNIT_BYTES)) * times
+    def read_more(self, partition: Partition, units: int, *, eventual: bool) -> None:
+        spent = units * (0.5 if eventual else 1)
+        self.read_units += spent
+        self.read_of[partition] = self.read_of.get(partition, 0) + spent
+
+    def write(self, partition: Partition, size_bytes: int, *, times: int = 1) -> None:
+        spent = max(1, _started(size_bytes, WRITE_UNIT_BYTES)) * times
+        self.write_units += spent
+        self.written_of[partition] = self.written_of.get(partition, 0) + spent
 
 
 class CountingTables:
@@ -65,7 +81,7 @@ class CountingTables:
     async def get(self, table: Table, key: Key, *, eventual: bool = False) -> Row | None:
         self._counts.call("GetItem")
         row = await self._inner.get(table, key, eventual=eventual)
-        self._counts.read(row_size_bytes(row), eventual=eventual)
+        self._counts.read((table, key.pk), row_size_bytes(row), eventual=eventual)
         return row
 
     async def get_many(self, table: Table, keys: Sequence[Key], *, eventual: bool = False) -> dict[Key, Row]:
@@ -73,7 +89,7 @@ class CountingTables:
         self._counts.call("BatchGetItem", _started(len(asked), GET_BATCH))
         rows = await self._inner.get_many(table, keys, eventual=eventual)
         for key in asked:
-            self._counts.read(row_size_bytes(rows.get(key)), eventual=eventual)
+            self._counts.read((table, key.pk), row_size_bytes(rows.get(key)), eventual=eventual)
         return rows
 
     async def query(
@@ -94,13 +110,13 @@ class CountingTables:
         )
         # Counted row by row: a caller that breaks off does not come back here.
         self._counts.call("Query")
-        self._counts.read(0, eventual=eventual)
+        self._counts.read((table, pk), 0, eventual=eventual)
         async for row in rows:
             before, size_bytes = size_bytes, size_bytes + row_size_bytes(row)
             more_pages = _started(size_bytes, QUERY_PAGE_BYTES) - max(1, _started(before, QUERY_PAGE_BYTES))
             self._counts.calls["Query"] += max(0, more_pages)
             more_units = _started(size_bytes, READ_UNIT_BYTES) - max(1, _started(before, READ_UNIT_BYTES))
-            self._counts.read_units += max(0, more_units) * (0.5 if eventual else 1)
+            self._counts.read_more((table, pk), max(0, more_units), eventual=eventual)
             yield row
 
     async def write(self, operation: Write) -> None:
@@ -109,14 +125,15 @@ class CountingTables:
         try:
             await self._inner.write(operation)
         finally:
-            self._counts.write(max(before, await self._size(operation)))
+            self._counts.write(_partition(operation), max(before, await self._size(operation)))
 
     async def put_many(self, table: Table, rows: Sequence[Row]) -> None:
         self._counts.call("BatchWriteItem", _started(len(rows), PUT_BATCH))
         before = {_key(Put(table, row)): await self._size(Put(table, row)) for row in rows}
         await self._inner.put_many(table, rows)
         for row in rows:
-            self._counts.write(max(before[_key(Put(table, row))], row_size_bytes(row)))
+            put = Put(table, row)
+            self._counts.write(_partition(put), max(before[_key(put)], row_size_bytes(row)))
 
     async def transact(self, operations: Sequence[Put | Update | Delete | Check]) -> None:
         self._counts.call("TransactWriteItems")
@@ -125,7 +142,7 @@ class CountingTables:
             await self._inner.transact(operations)
         finally:
             for operation, size_bytes in zip(operations, before, strict=True):
-                self._counts.write(max(size_bytes, await self._size(operation)), times=2)
+                self._counts.write(_partition(operation), max(size_bytes, await self._size(operation)), times=2)
 
     async def _size(self, operation: Put | Update | Delete | Check) -> int:
         return row_size_bytes(await self._inner.get(operation.table, _key(operation)))
@@ -243,6 +260,10 @@ def _key(operation: Put | Update | Delete | Check) -> Key:
     if isinstance(operation, Put):
         return Key(str(operation.row["pk"]), str(operation.row["sk"]))
     return operation.key
+
+
+def _partition(operation: Put | Update | Delete | Check) -> Partition:
+    return operation.table, _key(operation).pk
 
 
 def _started(amount: int, unit: int) -> int:

@@ -9,6 +9,7 @@ import msgspec
 from syncline.domain.digests import Happened
 from syncline.domain.preferences import Every, Wishes
 from syncline.memory.tables import MemoryTables
+from syncline.ports.tables import Put, Row, Table
 from syncline.store.checkpoints import Checkpoints
 from syncline.store.follows import Follows, MailPreferences
 from syncline.store.grants import GRANT_KEPT_S, Entry, GrantRecord, Grants, hour_of
@@ -36,7 +37,8 @@ class TestGrants:
         assert await grants.get("x" * 20) is None
         assert await grants.many([made[7].id, "x" * 20, made[8].id]) == {grant.id: grant for grant in made[7:9]}
         hour = hour_of(made[0].expires_at)
-        assert await entries(grants, hour) == [Entry(hour, grant.id, grant.expires_at, False) for grant in made]
+        found = sorted(await entries(grants, hour), key=lambda entry: entry.grant)
+        assert found == [Entry(hour, grant.id, grant.expires_at, False) for grant in made]
 
     async def test_a_renewed_grant_replaces_its_state(self):
         grants = Grants(MemoryTables())
@@ -60,6 +62,18 @@ class TestGrants:
         await grants.done(last)
         assert await entries(grants, last.hour) == []
         assert await grants.get(grant.id) == grant
+
+    async def test_a_row_of_before_the_index_was_spread_is_found_moved_and_removed(self):
+        tables = MemoryTables()
+        grants, ends_at = Grants(tables), NOW_MS // 1000 + 900
+        for grant in ("g" * 20, "h" * 20):
+            row: Row = {"pk": f"grants#{hour_of(ends_at)}", "sk": grant, "ends_at": ends_at, "expires_at": ends_at + 1}
+            await tables.write(Put(Table.DIRECTORY, row))
+        one, other = await entries(grants, hour_of(ends_at))
+        assert one.old
+        await grants.move(one, msgspec.structs.replace(one, old=False))
+        await grants.done(other)
+        assert await entries(grants, one.hour) == [Entry(one.hour, "g" * 20, ends_at, False)]
 
     async def test_what_a_newer_credential_has_put_into_the_hour_stays(self):
         grants = Grants(MemoryTables())
