@@ -12,6 +12,7 @@ from syncline.admin.costs.load import (
     DAYS,
     DISK_GB,
     HOURS,
+    METRICS,
     SECRETS,
     SHAPES,
     Load,
@@ -212,6 +213,7 @@ def standing(load: Load, shape: Shape, counted: Mapping[str, Work]) -> Usage:
         "balancer": HOURS,
         shape.cache_type: shape.caches * HOURS,
         "alarms": len(ALARMS),
+        "metrics": METRICS,
         "dashboards": DASHBOARDS,
         "secrets": SECRETS,
     }

@@ -14,8 +14,8 @@ PEAK = 3
 """Times the mean of the day."""
 
 # -- assumed: nobody has measured these on AWS
-GATEWAY_REQUESTS_PER_S = 150
-METADATA_COMMITS_PER_S = 40
+GATEWAY_REQUESTS_PER_S = 100
+METADATA_COMMITS_PER_S = 30
 BUSY_SHARE = 0.6
 """How much of what an instance can do it is given to do."""
 HELD_PER_SYNCER = 2_000
@@ -95,14 +95,16 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 _TRIAL = dict.fromkeys(("gateway", "metadata", "syncer", "notifier"), Size("t4g.small", 1))
-_PRODUCTION = dict.fromkeys(("gateway", "metadata", "syncer"), Size("c7g.large", 3))
+_PRODUCTION = dict.fromkeys(("gateway", "metadata", "syncer"), Size("c7g.medium", 3))
 SHAPES: Mapping[Variant, Shape] = {
     Variant.TRIAL: Shape(_TRIAL, 1, "cache.t4g.micro", 1, 0, 0, 6, 7),
-    Variant.PRODUCTION: Shape({**_PRODUCTION, "notifier": Size("t4g.medium", 2)}, 3, "cache.m7g.large", 3, 3, 9, 6, 47),
+    Variant.PRODUCTION: Shape({**_PRODUCTION, "notifier": Size("c7g.medium", 2)}, 3, "cache.m7g.large", 3, 3, 9, 6, 47),
 }
-DISK_GB = 8
-SECRETS = 2
+DISK_GB = 16
+SECRETS = 4
 DASHBOARDS = 1
+METRICS = 40
+"""Made from the services' pulses; rounded up."""
 
 
 def instances(load: Load, shape: Shape) -> dict[str, int]:

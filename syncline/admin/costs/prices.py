@@ -45,9 +45,8 @@ TB = 1_024.0
 
 _PRICE_TABLES = "several public price tables"
 US_EAST_1: Mapping[str, Price] = {
-    "c7g.large": flat("EC2", "hour", 0.0725, _PRICE_TABLES),
-    "t4g.medium": flat("EC2", "hour", 0.0336, _PRICE_TABLES),
-    "t4g.small": flat("EC2", "hour", 0.0168, _PRICE_TABLES),
+    "c7g.medium": flat("EC2", "hour of c7g.medium", 0.0363, _PRICE_TABLES),
+    "t4g.small": flat("EC2", "hour of t4g.small", 0.0168, _PRICE_TABLES),
     "disk": flat("EC2", "GB-month of gp3", 0.08, _PRICE_TABLES),
     "address": flat(
         "VPC", "hour of a public IPv4 address", 0.005, "cloudburn.io/blog/aws-nat-gateway-pricing, 2026-02"
@@ -94,6 +93,7 @@ US_EAST_1: Mapping[str, Price] = {
     "cache.m7g.large": flat("ElastiCache", "hour, Valkey", 0.1264, "a copy of AWS's price list of 2026-10-02"),
     "cache.t4g.micro": flat("ElastiCache", "hour, Valkey", 0.0128, "a copy of AWS's price list of 2026-10-02"),
     "logs": flat("CloudWatch", "GB of logs", 0.50, "cloudcostcutter.cloud, 2026"),
+    "metrics": flat("CloudWatch", "custom metric", 0.30, "signoz.io/guides/cloudwatch-pricing, 2026-02"),
     "alarms": flat("CloudWatch", "alarm-month", 0.10, SEEN_NOWHERE),
     "dashboards": flat(
         "CloudWatch", "dashboard-month", 3.00, "factualminds.com/blog/amazon-cloudwatch-pricing, 2026-06"

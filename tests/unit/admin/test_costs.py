@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from deploy.aws import settings as deployed
+from deploy.aws import settings as deployed, watching
 from deploy.definition import SERVICES
 from services.syncer.hub import HELD_MAX
 from syncline.admin.answers import Exit
 from syncline.admin.app import run
 from syncline.admin.costs.bill import TOKEN_S, bill, connected, cost, uploads
 from syncline.admin.costs.calls import counted
-from syncline.admin.costs.load import HELD_PER_SYNCER, SHAPES, Load, Variant
+from syncline.admin.costs.load import HELD_PER_SYNCER, METRICS, SHAPES, Load, Variant
 from syncline.admin.costs.prices import CHECKED_ON, REGIONS, US_EAST_1, Price
 from syncline.admin.ports import Ports
 from syncline.domain.errors import Temporary
@@ -148,6 +148,10 @@ def test_the_shapes_are_those_that_are_deployed(variant: Variant):
     assert {service: (size.instance_type, size.least) for service, size in shape.sizes.items()} == {
         service: (sizes[service].instance_type, sizes[service].least) for service in SERVICES
     }
+
+
+def test_what_is_watched_is_what_is_deployed():
+    assert METRICS / 2 < len(watching.measures()) <= METRICS
 
 
 # -- the command
