@@ -24,6 +24,7 @@ from syncline.memory.rows import row_size_bytes
 from syncline.memory.tables import MemoryTables
 from syncline.ports.tables import Table
 from syncline.serving.metrics import Metrics
+from syncline.serving.pulse import Pulse, measures_of_requests
 from tests.unit.gateway.test_costs import cost_of
 from tests.unit.gateway.world import running_world
 from tests.unit.metadata import test_costs as metadata
@@ -90,6 +91,14 @@ async def refreshed() -> Work:
         return work_of(counts)
 
 
+@piece("gateway at rest")
+async def gateway_at_rest() -> Work:
+    world, counts, metrics = SyncerWorld(), Counts(), Metrics("gateway")
+    measures = measures_of_requests(metrics)
+    pulse = Pulse(metrics, CountingTables(world.tables, counts), world.clock, measures, instance="one")
+    return await at_rest(counts, world, [pulse.run()])
+
+
 # -- metadata
 
 
@@ -140,7 +149,7 @@ async def stored_bytes_of(files: int) -> float:
     before = stored_bytes(world.tables)
     await world.add(*[await world.upload(f"file {n:04}.txt") for n in range(files)])
     await worker.drain()
-    return stored_bytes(world.tables) - before
+    return round(stored_bytes(world.tables) - before, -2)
 
 
 def stored_bytes(tables: MemoryTables) -> int:
@@ -247,7 +256,9 @@ async def held() -> Work:
 async def syncer_at_rest() -> Work:
     world, counts = SyncerWorld(), Counts()
     syncer = counting_syncer(world, counts)
-    return await at_rest(counts, world, [syncer.hub.run(), syncer.archiver.run(), syncer.consumer.run()])
+    return await at_rest(
+        counts, world, [syncer.pulse.run(), syncer.hub.run(), syncer.archiver.run(), syncer.consumer.run()]
+    )
 
 
 def counting_syncer(world: SyncerWorld, counts: Counts) -> Syncer:
@@ -310,7 +321,7 @@ async def mailed() -> Work:
 async def notifier_at_rest() -> Work:
     world, counts = NotifierWorld(), Counts()
     notifier = counting_notifier(world, counts)
-    loops = [notifier.sender.run(), notifier.deliverer.run(), notifier.announcer.run()]
+    loops = [notifier.pulse.run(), notifier.sender.run(), notifier.deliverer.run(), notifier.announcer.run()]
     consumers = [notifier.consumer.run(), notifier.letters.run(), notifier.returns.run()]
     return await at_rest(counts, world, [*loops, *consumers])
 
