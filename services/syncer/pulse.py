@@ -11,4 +11,4 @@ def measures_of_syncer(hub: Hub, archiver: Archiver) -> list[Measure]:
     async def held() -> float:
         return hub.held
 
-    return [Gauge("requests_held", held), Gauge("archive_failed_in_a_row", archiver.failed_in_a_row)]
+    return [Gauge("held_requests", held), Gauge("archive_failed_in_a_row", archiver.failed_in_a_row)]

@@ -163,7 +163,7 @@ def _work(look: Look) -> str:
         ("news", [("{} s behind", _highest(metadata, "news_behind_s"))]),
         ("sweep", [("{} rounds ago", _highest(metadata, "sweep_rounds_missed"))]),
         ("archive", [("{} failures in a row", _highest(syncer, "archive_failed_in_a_row"))]),
-        ("held", [("{} requests", _sum(syncer, "requests_held"))]),
+        ("held", [("{} requests", _sum(syncer, "held_requests"))]),
         (
             "mail",
             [
