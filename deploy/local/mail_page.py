@@ -15,11 +15,13 @@ from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
+from typing import Literal
 
 from aiohttp import web
 from jinja2 import DictLoader, Environment, select_autoescape
 
 LISTED_MAX = 200
+HEADER_BYTES_MAX = 64 * 1024
 FOLDER: web.AppKey[Path] = web.AppKey("folder", Path)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,200}\.eml")
@@ -45,7 +47,7 @@ _PAGES = {
 <a href="/mail/{{ name }}/source">Source</a></nav><h1>{{ title }}</h1>
 <table>{% for header, value in headers %}<tr><th>{{ header }}</th><td>{{ value }}</td></tr>{% endfor %}</table>
 {% if html %}<h2>HTML</h2><iframe sandbox title="HTML" src="/mail/{{ name }}/html"></iframe>{% endif %}
-<h2>Text</h2><pre>{{ text }}</pre>{% endblock %}""",
+<h2>Text</h2><pre>{{ text | urlize(target="_blank", rel="noreferrer noopener") }}</pre>{% endblock %}""",
 }
 _BASIC = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 _OURS = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -119,7 +121,12 @@ def _newest(folder: Path) -> tuple[list[tuple[str, EmailMessage]], int]:
     """Up to LISTED_MAX mails by name, newest first (names begin with the time), and how many more there are."""
     names = [path.name for path in folder.glob("*.eml") if _NAME.fullmatch(path.name)]
     chosen = heapq.nlargest(LISTED_MAX, names)
-    return [(name, _parsed((folder / name).read_bytes())) for name in chosen], len(names) - len(chosen)
+    return [(name, _headers_of(folder / name)) for name in chosen], len(names) - len(chosen)
+
+
+def _headers_of(path: Path) -> EmailMessage:
+    with path.open("rb") as file:
+        return _parsed(file.read(HEADER_BYTES_MAX).partition(b"\r\n\r\n")[0])
 
 
 def _parsed(content: bytes) -> EmailMessage:
@@ -127,12 +134,21 @@ def _parsed(content: bytes) -> EmailMessage:
 
 
 def _shown(mail: EmailMessage) -> _Shown:
-    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
-    return _Shown(
-        [(name, str(value)) for name, value in mail.items()],
-        text.get_content() if text else "",
-        html.get_content() if html else "",
-    )
+    headers = [(name, str(value)) for name, value in mail.items()]
+    return _Shown(headers, _body(mail, "plain"), _body(mail, "html"))
+
+
+def _body(mail: EmailMessage, kind: Literal["plain", "html"]) -> str:
+    """The text of that kind, "" for none. What is not in the encoding that it names is shown as well as it goes."""
+    part = mail.get_body((kind,))
+    if part is None:
+        return ""
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)  # a text has no parts
+    try:
+        return content.decode(part.get_content_charset("utf-8"), errors="replace")
+    except LookupError:
+        return content.decode("latin-1")
 
 
 def _page(template: str, **values: object) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.definition import OPERATOR, SERVICES
+from deploy.compose.provision import hand_over
+from deploy.definition import OPERATOR, SERVICES, SIGNING_KEYS
 from deploy.local.aws import AccessKey
 from deploy.local.place import Place, Ports
 from deploy.local.programs import service_environment
@@ -86,3 +88,11 @@ def test_a_service_may_take_the_time_that_draining_takes(service):
 def test_every_volume_is_used():
     used = {volume.partition(":")[0] for program in PROGRAMS.values() for volume in program.get("volumes", ())}
     assert used == set(COMPOSE["volumes"])
+
+
+def test_what_an_identity_is_handed_is_its_own_alone(tmp_path):
+    signing = {kind: [{"id": "k1", "secret": kind}] for kind in SIGNING_KEYS["gateway"]}
+    hand_over(tmp_path, AccessKey("AKIAEXAMPLE", "not-told"), signing, SIGNING_KEYS["notifier"])
+    assert json.loads((tmp_path / "signing-keys.json").read_text()) == {"link_keys": signing["link_keys"]}
+    assert "AKIAEXAMPLE" in (tmp_path / "aws-credentials").read_text()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
