@@ -133,6 +133,10 @@ class Names:
         groups = f"arn:aws:autoscaling:{self.region}:{self.account}:autoScalingGroup"
         return f"{groups}:*:autoScalingGroupName/{self.identity(service)}"
 
+    def alarm_arn(self, alarm: str) -> str:
+        """`alarm` is its whole name."""
+        return f"arn:aws:cloudwatch:{self.region}:{self.account}:alarm:{alarm}"
+
     @property
     def client_boundary(self) -> str:
         """The permissions boundary of the clients' role."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import aws_cdk as cdk
 
+from deploy.aws.alarms import AlarmsStack
 from deploy.aws.backup import BackupStack
 from deploy.aws.cache import CacheStack
 from deploy.aws.data import DataStack
@@ -39,6 +40,7 @@ class Stacks:
     mail: MailStack
     identity: IdentityStack
     backup: BackupStack
+    alarms: AlarmsStack
     services: ServicesStack | None
     observability: ObservabilityStack | None
 
@@ -71,13 +73,14 @@ def compose(app: cdk.App, settings: Settings) -> Stacks:
     mail = MailStack(*called("mail"), **shared)
     identity = IdentityStack(*called("identity"), **shared)
     backup = BackupStack(*called("backup"), **shared)
+    alarms = AlarmsStack(*called("alarms"), **shared)
     # Names and ARNs are known beforehand, so nothing else says what must be there first.
     data.add_stack_dependency(messaging, "S3 sends a test event to each queue")
     data.add_stack_dependency(network, "S3 writes its access logs to a bucket there")
     mail.add_stack_dependency(messaging, "SES publishes to the topic")
     backup.add_stack_dependency(data, "What is backed up")
     if not settings.images:
-        return Stacks(images, network, messaging, data, cache, mail, identity, backup, None, None)
+        return Stacks(images, network, messaging, data, cache, mail, identity, backup, alarms, None, None)
     services = ServicesStack(
         *called("services"),
         **shared,
@@ -90,9 +93,9 @@ def compose(app: cdk.App, settings: Settings) -> Stacks:
         redis_address=f"{cache.address}:{cache.port}",
     )
     observability = ObservabilityStack(*called("observability"), **shared, services=services, redis_nodes=cache.nodes)
-    for needed in (images, data, messaging, mail):
+    for needed in (images, data, messaging, mail, alarms):
         services.add_stack_dependency(needed, "What the services use from their start")
-    return Stacks(images, network, messaging, data, cache, mail, identity, backup, services, observability)
+    return Stacks(images, network, messaging, data, cache, mail, identity, backup, alarms, services, observability)
 
 
 def main() -> None:

@@ -18,14 +18,11 @@ HEIGHT = 6
 PERIOD = cdk.Duration.minutes(1)
 
 
-def dashboard(scope: cdk.Stack, names: Names, balancer: Balancer, alarms: list[cloudwatch.CfnAlarm]) -> None:
+def dashboard(scope: cdk.Stack, names: Names, balancer: Balancer, alarm_arns: list[str]) -> None:
     """One dashboard of the whole stack, called like it."""
     queues = [queue for consumed in CONSUMED.values() for queue in consumed]
     whole = {"LoadBalancer": balancer.balancer.load_balancer_full_name}
-    shown = [
-        cloudwatch.Alarm.from_alarm_arn(scope, f"Shown{position}", alarm.attr_arn)
-        for position, alarm in enumerate(alarms)
-    ]
+    shown = [cloudwatch.Alarm.from_alarm_arn(scope, f"Shown{position}", arn) for position, arn in enumerate(alarm_arns)]
     rows: list[list[cloudwatch.IWidget]] = [
         [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=shown, width=3 * WIDTH, height=HEIGHT)],
         [

@@ -1,38 +1,22 @@
-"""Seeing inside: metrics from the services' pulses, the alarms, whom they tell, and a dashboard."""
+"""Alarms about what AWS alone tells of, the month's budget, and a dashboard of everything."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import (
-    aws_budgets as budgets,
-    aws_cloudwatch as cloudwatch,
-    aws_logs as logs,
-    aws_sns as sns,
-)
+from aws_cdk import aws_budgets as budgets
 
-from deploy import permissions
+from deploy.aws.alarms import make_alarm
 from deploy.aws.dashboard import dashboard
 from deploy.aws.services import ServicesStack
 from deploy.aws.settings import Settings
-from deploy.aws.watching import (
-    READY_PULSES,
-    Metric,
-    Resources,
-    Watched,
-    measured_metric,
-    measures,
-    namespace,
-    watched,
-)
+from deploy.aws.watching import Resources, watched, watched_of_aws
 from deploy.definition import TABLES, Definition
-from syncline.domain.alarms import Severity
 
 
 class ObservabilityStack(cdk.Stack):
-    """Made last: alarms name what the other stacks hold."""
+    """Made last: it names what the other stacks hold."""
 
     def __init__(
         self,
@@ -48,16 +32,14 @@ class ObservabilityStack(cdk.Stack):
         super().__init__(scope, name, **options)
         self._settings = settings
         self._definition = definition
-        for service, measure in measures():
-            self._metric_filter(service, measure)
-        topics = {severity: self._topic(severity) for severity in Severity}
-        alarms = [
-            self._alarm(one, topics[one.alarm.severity])
-            for one in watched(definition.names, self._resources(services, redis_nodes))
-        ]
+        names = definition.names
+        of_aws = watched_of_aws(names, self._resources(services, redis_nodes))
+        for one in of_aws:
+            make_alarm(self, names, one)
         if settings.monthly_budget_usd:
             self._budget()
-        dashboard(self, definition.names, services.balancer, alarms)
+        shown = [names.alarm_arn(one.name) for one in (*watched(names), *of_aws)]
+        dashboard(self, names, services.balancer, shown)
 
     def _resources(self, services: ServicesStack, redis_nodes: list[str]) -> Resources:
         names, balancer = self._definition.names, services.balancer
@@ -74,63 +56,6 @@ class ObservabilityStack(cdk.Stack):
             "the certificate": {"": {"CertificateArn": balancer.certificate.certificate_arn}},
             "the backup vault": {"": {"BackupVaultName": names.backups}},
         }
-
-    def _metric_filter(self, service: str, measure: str) -> None:
-        ready = measure == READY_PULSES
-        wanted = '$.state = "ready"' if ready else f"$.measures.{measure} = *"
-        logs.CfnMetricFilter(
-            self,
-            f"{service.title()}{measure.title().replace('_', '')}",
-            log_group_name=self._definition.names.log_group(service),
-            filter_pattern=f'{{ $.event = "pulse" && {wanted} }}',
-            metric_transformations=[
-                logs.CfnMetricFilter.MetricTransformationProperty(
-                    metric_namespace=namespace(self._definition.names),
-                    metric_name=measured_metric(service, measure),
-                    metric_value="1" if ready else f"$.measures.{measure}",
-                )
-            ],
-        )
-
-    def _topic(self, severity: Severity) -> sns.CfnTopic:
-        """Whom alarms of a severity tell. Not encrypted by KMS: what they say is in docs/operations.md, and no content
-        of anybody's; CloudWatch could publish only by a key of our own, one more thing that can keep an alarm silent.
-        """
-        names = self._definition.names
-        address = self._settings.paging_address if severity is Severity.PAGE else ""
-        topic = sns.CfnTopic(
-            self,
-            f"{severity.value.title()}Topic",
-            topic_name=names.alarm_topic(severity.value),
-            display_name=f"Syncline {severity.value}",
-            subscription=[
-                sns.CfnTopic.SubscriptionProperty(protocol="email", endpoint=address or self._settings.alarm_address)
-            ],
-        )
-        sns.CfnTopicPolicy(
-            self,
-            f"{severity.value.title()}Policy",
-            topics=[topic.ref],
-            policy_document=permissions.alarms_may_publish(names, severity.value),
-        )
-        return topic
-
-    def _alarm(self, one: Watched, topic: sns.CfnTopic) -> cloudwatch.CfnAlarm:
-        alarm = one.alarm
-        figure: dict[str, Any] = _math(one) if one.expression else _single(one)
-        return cloudwatch.CfnAlarm(
-            self,
-            one.name.removeprefix(f"{self._definition.names.stack}-").title().replace("-", ""),
-            alarm_name=one.name,
-            alarm_description=one.description,
-            threshold=alarm.threshold,
-            comparison_operator="LessThanThreshold" if alarm.below else "GreaterThanThreshold",
-            evaluation_periods=one.periods,
-            treat_missing_data=one.missing,
-            alarm_actions=[topic.ref],
-            ok_actions=[topic.ref],
-            **figure,
-        )
 
     def _budget(self) -> None:
         subscriber = budgets.CfnBudget.SubscriberProperty(
@@ -155,34 +80,3 @@ class ObservabilityStack(cdk.Stack):
                 for kind in ("ACTUAL", "FORECASTED")
             ],
         )
-
-
-def _single(one: Watched) -> dict[str, Any]:
-    [metric] = one.metrics.values()
-    return {
-        "namespace": metric.namespace,
-        "metric_name": metric.name,
-        "statistic": metric.statistic,
-        "period": one.period_s,
-        "dimensions": _dimensions(metric.dimensions),
-    }
-
-
-def _math(one: Watched) -> dict[str, Any]:
-    parts = [_query(identifier, metric, one.period_s) for identifier, metric in one.metrics.items()]
-    whole = cloudwatch.CfnAlarm.MetricDataQueryProperty(
-        id="figure", expression=one.expression, label=one.alarm.unit, return_data=True
-    )
-    return {"metrics": [*parts, whole]}
-
-
-def _query(identifier: str, metric: Metric, period_s: int) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:
-    wanted = cloudwatch.CfnAlarm.MetricProperty(
-        namespace=metric.namespace, metric_name=metric.name, dimensions=_dimensions(metric.dimensions)
-    )
-    stat = cloudwatch.CfnAlarm.MetricStatProperty(metric=wanted, period=period_s, stat=metric.statistic)
-    return cloudwatch.CfnAlarm.MetricDataQueryProperty(id=identifier, metric_stat=stat, return_data=False)
-
-
-def _dimensions(dimensions: Mapping[str, str]) -> list[cloudwatch.CfnAlarm.DimensionProperty]:
-    return [cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value) for name, value in dimensions.items()]

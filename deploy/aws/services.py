@@ -9,7 +9,6 @@ from aws_cdk import (
     aws_autoscaling as autoscaling,
     aws_ec2 as ec2,
     aws_elasticloadbalancingv2 as elb,
-    aws_logs as logs,
     aws_s3 as s3,
 )
 
@@ -20,7 +19,6 @@ from deploy.aws.settings import Settings
 from deploy.aws.watching import rollback_alarms
 from deploy.definition import SERVICES, Definition
 
-LOGS_DAYS = 90
 VOLUME_GB = 16
 # From the launch to the first 200 of /readyz; what takes longer is given up, and another is launched.
 LAUNCH_S_MAX = 600
@@ -66,16 +64,7 @@ class ServicesStack(cdk.Stack):
             machine = Machine(settings, definition, service, redis_address, served=target_group is not None)
             template = self._template(machine, image.image_id, groups[service], profiles[service])
             group = self._scaling_group(service, template, subnet_ids, target_group)
-            group.add_resource_dependency(self._log_group(service))
             scale(self, service, definition, group, self.balancer)
-
-    def _log_group(self, service: str) -> logs.CfnLogGroup:
-        return logs.CfnLogGroup(
-            self,
-            f"{service.title()}Logs",
-            log_group_name=self._definition.names.log_group(service),
-            retention_in_days=LOGS_DAYS,
-        )
 
     def _template(
         self, machine: Machine, image_id: str, group: ec2.ISecurityGroup, profile: str

@@ -17,13 +17,11 @@ from syncline.domain.figures import (
     DeadLetters,
     Fold,
     Living,
-    Lost,
     Measured,
     QueueAge,
     RowsAside,
     Share,
     Source,
-    Spending,
 )
 
 READY_PULSES = "pulses_ready"
@@ -80,10 +78,19 @@ Resources = Mapping[str, Mapping[str, Mapping[str, str]]]
 """What `AwsMetric.of` speaks of: each resource's dimensions by what ends the alarm's name ("" for a single one)."""
 
 
-def watched(names: Names, resources: Resources) -> list[Watched]:
-    """All alarms that CloudWatch can judge. Two are not its own: who is lost only health tells, and spending is
-    watched by AWS Budgets."""
-    return [one for alarm in ALARMS for one in _of(alarm, names, resources)]
+def watched(names: Names) -> list[Watched]:
+    """The alarms about the services and their queues. One is not CloudWatch's: who is lost only health tells."""
+    return [one for alarm in ALARMS for one in _of(alarm, names)]
+
+
+def watched_of_aws(names: Names, resources: Resources) -> list[Watched]:
+    """The alarms about what AWS alone tells of, one for each resource. Spending is watched by AWS Budgets."""
+    return [
+        one
+        for alarm in ALARMS
+        if isinstance(alarm.source, AwsMetric)
+        for one in _of_aws(alarm, alarm.source, names, resources[alarm.source.of])
+    ]
 
 
 def alarm_name(names: Names, alarm: Alarm, of: str = "") -> str:
@@ -115,15 +122,9 @@ def rollback_alarms(names: Names, service: str) -> list[str]:
     return found[:ROLLBACK_ALARMS_MAX]
 
 
-def _of(alarm: Alarm, names: Names, resources: Resources) -> Iterator[Watched]:
-    source = alarm.source
-    if isinstance(source, Lost | Spending):
-        return
-    if isinstance(source, AwsMetric):
-        yield from _of_aws(alarm, source, names, resources[source.of])
-        return
+def _of(alarm: Alarm, names: Names) -> Iterator[Watched]:
     name = alarm_name(names, alarm)
-    match source:
+    match alarm.source:
         case Living(service):
             # A line with state ready is an instance: without any for a minute there is none.
             pulses = _pulse(names, service, READY_PULSES, "Sum")

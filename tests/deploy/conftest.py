@@ -16,7 +16,8 @@ from deploy.aws.settings import Settings, Variant, read
 if TYPE_CHECKING:
     from tests.deploy.local_cloudformation import LocalDeployment
 
-EXAMPLES = Path(__file__).parents[2] / "deploy" / "aws" / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "deploy" / "aws" / "examples"
 
 
 @dataclass(frozen=True)

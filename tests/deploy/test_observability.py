@@ -14,8 +14,11 @@ from tests.deploy.conftest import Synthesis
 
 
 def alarms(synthesis: Synthesis) -> dict[str, dict[str, Any]]:
-    found = synthesis.resources("observability", "AWS::CloudWatch::Alarm").values()
-    return {one["Properties"]["AlarmName"]: one["Properties"] for one in found}
+    return {
+        one["Properties"]["AlarmName"]: one["Properties"]
+        for stack in ("alarms", "observability")
+        for one in synthesis.resources(stack, "AWS::CloudWatch::Alarm").values()
+    }
 
 
 def of(synthesis: Synthesis, alarm: Alarm) -> list[dict[str, Any]]:
@@ -45,16 +48,15 @@ def test_every_alarm_is_there_with_its_threshold_and_runbook(synthesis: Synthesi
 
 
 def test_every_alarm_tells_whom_its_severity_says(synthesis: Synthesis):
-    topics = synthesis.resources("observability", "AWS::SNS::Topic")
-    names = {logical: one["Properties"]["TopicName"] for logical, one in topics.items()}
-    for one in topics.values():
-        [subscription] = one["Properties"]["Subscription"]
+    topics = [one["Properties"] for one in synthesis.resources("alarms", "AWS::SNS::Topic").values()]
+    names = synthesis.settings.definition().names
+    assert {one["TopicName"] for one in topics} == {names.alarm_topic(severity.value) for severity in Severity}
+    for one in topics:
+        [subscription] = one["Subscription"]
         assert subscription == {"Protocol": "email", "Endpoint": synthesis.settings.alarm_address}
     for alarm in ALARMS:
         for one in of(synthesis, alarm):
-            [topic] = one["AlarmActions"]
-            assert names[topic["Ref"]].endswith(alarm.severity.value)
-    assert len(names) == len(Severity)
+            assert one["AlarmActions"] == one["OKActions"] == [names.alarm_topic_arn(alarm.severity.value)]
 
 
 def test_silence_alarms_only_where_silence_means_something(synthesis: Synthesis):
@@ -75,16 +77,17 @@ def test_what_alarms_read_of_pulses_is_made_of_their_log_lines(synthesis: Synthe
     names = synthesis.settings.definition().names
     made = {
         (transformation["MetricNamespace"], transformation["MetricName"]): one["Properties"]
-        for one in synthesis.resources("observability", "AWS::Logs::MetricFilter").values()
+        for one in synthesis.resources("alarms", "AWS::Logs::MetricFilter").values()
         for transformation in one["Properties"]["MetricTransformations"]
     }
     read = {metric for one in alarms(synthesis).values() for metric in metrics_of(one) if metric[0] == namespace(names)}
     assert read <= set(made)
     for service, measure in measures():
         found = made[(namespace(names), measured_metric(service, measure))]
-        assert found["LogGroupName"] == names.log_group(service)
-    groups = synthesis.resources("services", "AWS::Logs::LogGroup").values()
-    assert {one["Properties"]["LogGroupName"] for one in groups} == {names.log_group(one) for one in SERVICES}
+        group = synthesis.templates["alarms"]["Resources"][found["LogGroupName"]["Ref"]]
+        assert group["Properties"]["LogGroupName"] == names.log_group(service)
+    groups = synthesis.resources("alarms", "AWS::Logs::LogGroup").values()
+    assert len(groups) == len(SERVICES)
     assert all(one["Properties"]["RetentionInDays"] for one in groups)
 
 
@@ -101,7 +104,7 @@ def test_metric_math_names_its_parts(synthesis: Synthesis):
 
 
 def test_alarms_are_told_by_cloudwatch_alone_and_by_tls(synthesis: Synthesis):
-    for one in synthesis.resources("observability", "AWS::SNS::TopicPolicy").values():
+    for one in synthesis.resources("alarms", "AWS::SNS::TopicPolicy").values():
         allowed, refused = one["Properties"]["PolicyDocument"]["Statement"]
         assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
         assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": synthesis.settings.account}

@@ -264,7 +264,8 @@ def test_a_new_version_is_rolled_out_new_before_old_and_back_when_alarms_fire(sy
     version = found["Properties"]["LaunchTemplate"]["Version"]
     assert version == {"Fn::GetAtt": [f"{service.title()}Template", "LatestVersionNumber"]}
     assert "DesiredCapacity" not in found["Properties"]
-    alarms = synthesis.resources("observability", "AWS::CloudWatch::Alarm").values()
+    # They are made before: a refresh whose alarms are not there does not begin.
+    alarms = synthesis.resources("alarms", "AWS::CloudWatch::Alarm").values()
     there = {one["Properties"]["AlarmName"] for one in alarms}
     watched = refresh["Preferences"]["AlarmSpecification"]["Alarms"]
     assert watched
@@ -317,7 +318,7 @@ def test_the_syncer_scales_on_held_requests(synthesis: Synthesis):
     found = scaling(synthesis, "syncer")["CustomizedMetricSpecification"]
     made = [
         transformation["MetricName"]
-        for one in synthesis.resources("observability", "AWS::Logs::MetricFilter").values()
+        for one in synthesis.resources("alarms", "AWS::Logs::MetricFilter").values()
         for transformation in one["Properties"]["MetricTransformations"]
         if transformation["MetricNamespace"] == found["Namespace"]
     ]
