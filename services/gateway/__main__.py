@@ -55,7 +55,7 @@ async def serve(settings: Settings) -> None:
 def main() -> int:
     try:
         settings = Settings.from_environ(os.environ)
-        configure_logging(SERVICE, settings.log_level)
+        configure_logging(SERVICE, settings.log_level, names=settings.log_names)
         configure_tracing(SERVICE)
         asyncio.run(serve(settings))
     except Broken as error:

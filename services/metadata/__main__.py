@@ -44,7 +44,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     settings = Settings.from_environ(os.environ)
-    configure_logging(SERVICE, settings.log_level)
+    configure_logging(SERVICE, settings.log_level, names=settings.log_names)
     configure_tracing(SERVICE)
     asyncio.run(serve(settings))
 

@@ -20,7 +20,7 @@ from syncline.serving.metrics import Metrics
 
 async def main() -> None:
     settings = Settings.from_environ(os.environ)
-    configure_logging(SERVICE, settings.log_level)
+    configure_logging(SERVICE, settings.log_level, names=settings.log_names)
     configure_tracing(SERVICE)
     metrics = Metrics(SERVICE)
     calls = AwsCalls(metrics)

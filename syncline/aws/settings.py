@@ -227,6 +227,11 @@ class Settings:
     def log_level(self) -> str:
         return self.variables.get("SYNCLINE_LOG_LEVEL", LOG_LEVEL).lower()
 
+    @property
+    def log_names(self) -> bool:
+        """Whether the texts of errors are logged with the names of files that they quote."""
+        return self.has("SYNCLINE_LOG_NAMES")
+
     def _number(self, name: str, otherwise: int) -> int:
         text = self.variables.get(name, str(otherwise))
         if not text.isdecimal():

@@ -191,7 +191,7 @@ def _log_problem(error: Exception, kind: str, status: int) -> None:
 
 
 def _method_name(request: web.Request) -> str:
-    """One of HTTP's own: whoever asks may make up any word, and each would be a time series for ever."""
+    """One of HTTP's own: whoever asks chooses the word, and each would be a time series for ever."""
     return request.method if request.method in METH_ALL else "other"
 
 

@@ -92,7 +92,9 @@ async def _stop(parts: Sequence[Part]) -> None:
         try:
             await asyncio.wait_for(part.stop(), STOP_S_MAX)
         except Exception as error:  # noqa: BLE001 (the other parts must still be stopped)
-            get_logger().error("stop-failed", part=type(part).__name__, error=repr(error))
+            get_logger().error(
+                "stop-failed", part=type(part).__name__, error=type(error).__name__, reason=str(error)[:500]
+            )
 
 
 def _listen_to_signals(wanted: asyncio.Event, hurried: asyncio.Event) -> Callable[[], None]:

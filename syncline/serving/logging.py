@@ -1,6 +1,6 @@
 """Logs: one JSON object per line on standard error, with time, level, service, event and what is bound to the context.
 
-Never a secret, and no file name at ``info`` or above: ids say which library and node is meant.
+Never a secret, and nothing that people wrote: ids say which library and node is meant (``discretion.py``).
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import msgspec
 import structlog
 
 from syncline.ports import tracing
+from syncline.serving.discretion import discreet, discreet_traceback
 
 Logger = structlog.typing.FilteringBoundLogger
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def configure_logging(service: str, level: str = "info") -> None:
-    """Send our log lines and those of libraries to standard error. ``level``: debug, info, warning or error."""
+def configure_logging(service: str, level: str = "info", *, names: bool = False) -> None:
+    """Send our log lines and those of libraries to standard error. ``level``: debug, info, warning or error.
+
+    ``names``: the texts of errors stay as they are, with the names that they quote."""
     minimum = _LEVELS.get(level.lower(), logging.INFO)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -29,6 +32,7 @@ def configure_logging(service: str, level: str = "info") -> None:
         _name_service(service),
         _name_trace,
         structlog.processors.format_exc_info,
+        *(() if names else (_leave_names_out,)),
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_to_json)],
@@ -78,6 +82,13 @@ def _name_service(service: str) -> structlog.typing.Processor:
 def _name_trace(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     if trace := tracing.current_trace_id():
         event["trace"] = trace
+    return event
+
+
+def _leave_names_out(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for member, text in event.items():
+        if isinstance(text, str):
+            event[member] = discreet_traceback(text) if member == "exception" else discreet(text)
     return event
 
 
