@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -48,10 +49,12 @@ class Looking:
         """Never raises a ``SynclineError``: what is away is unseen."""
         pulses, queues = Pulses(self._ports.tables), self._ports.queues
         instances, waiting, dead, aside = await asyncio.gather(
-            asyncio.gather(*(self._see(f"the pulses of {service}", pulses.of(service)) for service in SERVICES)),
-            asyncio.gather(*(self._see(f"the queue {queue.value}", queues.depth(queue)) for queue in Queue)),
-            asyncio.gather(*(self._see(f"dead letters of {queue.value}", queues.dead_depth(queue)) for queue in Queue)),
-            self._see("rows set aside", Aside(self._ports.tables).all(ASIDE_MAX)),
+            asyncio.gather(*(self._see(f"the pulses of {one}", partial(pulses.of, one)) for one in SERVICES)),
+            asyncio.gather(*(self._see(f"the queue {one.value}", partial(queues.depth, one)) for one in Queue)),
+            asyncio.gather(
+                *(self._see(f"dead letters of {one.value}", partial(queues.dead_depth, one)) for one in Queue)
+            ),
+            self._see("rows set aside", partial(Aside(self._ports.tables).all, ASIDE_MAX)),
         )
         # After the reading: only then it is known how far this clock is from AWS's.
         observation = Observation(
@@ -63,10 +66,10 @@ class Looking:
         depths = {queue.value: n for queue, n in zip(Queue, waiting, strict=True) if n is not None}
         return Look(observation, depths, tuple(self._unseen), tuple(judge(observation)))
 
-    async def _see(self, what: str, looking: Awaitable[T]) -> T | None:
+    async def _see(self, what: str, looking: Callable[[], Awaitable[T]]) -> T | None:
         try:
             async with asyncio.timeout(LOOK_S_MAX):
-                return await looking
+                return await looking()
         except (SynclineError, TimeoutError) as error:
             self._unseen.append(Unseen(what, str(error) or f"no answer within {LOOK_S_MAX:.0f} s"))
             return None
