@@ -149,4 +149,8 @@ def _notifications(definition: Definition) -> s3.CfnBucket.NotificationConfigura
         for notification in definition.bucket.notifications
         for event in notification.events
     ]
-    return s3.CfnBucket.NotificationConfigurationProperty(queue_configurations=configurations)
+    return s3.CfnBucket.NotificationConfigurationProperty(
+        queue_configurations=configurations,
+        # AWS Backup follows the bucket by it and would switch it on itself: the next update would switch it off.
+        event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True),
+    )

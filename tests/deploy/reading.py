@@ -356,7 +356,8 @@ def _notifications(found: Properties) -> Properties:
         for one in found.get("QueueConfigurations", [])
         for event in one["Events"]
     ]
-    return {"QueueConfigurations": configurations}
+    bridge = {"EventBridgeConfiguration": {"EventBridgeEnabled": True}} if "EventBridgeConfiguration" in found else {}
+    return {"QueueConfigurations": configurations} | bridge
 
 
 def _logging(found: Properties) -> Properties | None:

@@ -16,8 +16,8 @@ from tests.deploy.resolving import plain, resolved
 
 Shape = dict[str, dict[str, Any]]
 Resource = tuple[str, Properties]
-# The policies that say what an identity does, by any of their names; instances on AWS have another one besides.
-POLICIES = ("service", "operator", "client", "syncline")
+# The policies that say what an identity does, by any of their names; on AWS it has another for what is there alone.
+POLICIES = ("service", "client", "syncline")
 # What SNS gives a topic that none is asked for.
 NO_POLICY = "__default_policy_ID"
 _CALLED = {

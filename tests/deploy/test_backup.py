@@ -27,6 +27,11 @@ def test_everything_that_holds_data_is_backed_up_each_day(synthesis: Synthesis):
     assert rule["ScheduleExpression"] == "cron(0 3 * * ? *)"
 
 
+def test_the_bucket_tells_the_backup_what_changes(synthesis: Synthesis):
+    bucket = synthesis.resources("data", "AWS::S3::Bucket")["Files"]["Properties"]
+    assert bucket["NotificationConfiguration"]["EventBridgeConfiguration"] == {"EventBridgeEnabled": True}
+
+
 def test_production_keeps_daily_backups_five_weeks_and_monthly_ones_of_the_tables_a_year(production: Synthesis):
     found = plans(production)
     kept = {name: rule["Lifecycle"]["DeleteAfterDays"] for name, (rule, _) in found.items()}
