@@ -17,6 +17,7 @@ REDIS = 6379
 # The load balancer has targets in these; the other two are reached by nobody.
 SERVED = ("gateway", "syncer")
 LOGS_DAYS = 90
+FLOWS_PREFIX = "flows/"
 ADDRESSES = "10.60.0.0/16"
 # S3 and DynamoDB have gateway endpoints, free of charge. An interface endpoint costs as much as some 160 GB through NAT
 # a zone and month: these three carry the most (logs, long polling), and keep commits going while NAT is away.
@@ -64,7 +65,7 @@ class NetworkStack(cdk.Stack):
             nat_gateways=self._settings.zones if self._settings.production else 0,
             subnet_configuration=subnets,
         )
-        vpc.add_flow_log("Flows", destination=ec2.FlowLogDestination.to_s3(self.access_logs, "flows/"))
+        vpc.add_flow_log("Flows", destination=ec2.FlowLogDestination.to_s3(self.access_logs, FLOWS_PREFIX))
         return vpc
 
     def _endpoints(self) -> None:
@@ -105,13 +106,14 @@ class NetworkStack(cdk.Stack):
             lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(LOGS_DAYS))],
             removal_policy=cdk.RemovalPolicy.RETAIN if self._settings.production else cdk.RemovalPolicy.DESTROY,
         )
-        bucket.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="S3AccessLogs",
-                principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
-                actions=["s3:PutObject"],
-                resources=[bucket.arn_for_objects("s3/*")],
-                conditions={"StringEquals": {"aws:SourceAccount": self._settings.account}},
+        # The load balancer's own statement comes with its logging (balancer.py).
+        for service, prefix in (("logging.s3", "s3/"), ("delivery.logs", FLOWS_PREFIX)):
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+                    actions=["s3:PutObject"],
+                    resources=[bucket.arn_for_objects(f"{prefix}*")],
+                    conditions={"StringEquals": {"aws:SourceAccount": self._settings.account}},
+                )
             )
-        )
         return bucket

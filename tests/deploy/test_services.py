@@ -225,7 +225,7 @@ def test_an_instance_runs_its_own_service_s_image_by_digest(synthesis: Synthesis
 @pytest.mark.parametrize("service", SERVICES)
 def test_systemd_and_docker_leave_time_to_drain(synthesis: Synthesis, service):
     unit = written(user_data(synthesis, service), "/etc/systemd/system/syncline.service")
-    [docker_s] = map(int, re.findall(r"docker stop --time (\d+)", unit))
+    [docker_s] = map(int, re.findall(r"docker stop -t (\d+)", unit))
     [systemd_s] = map(int, re.findall(r"TimeoutStopSec=(\d+)", unit))
     hooks = {
         one["LifecycleHookName"]: one
