@@ -185,9 +185,9 @@ def _complaints(settings: Settings) -> list[str]:
         if not 1 <= size.least <= size.most
     ]
     wrong += [
-        f"service_settings.{name}: variables of the services begin with SYNCLINE_ (docs/operations.md)"
+        f"service_settings.{name}: variables of the services begin with SYNCLINE_ or OTEL_ (docs/operations.md)"
         for name in settings.service_settings
-        if not name.startswith("SYNCLINE_")
+        if not name.startswith(("SYNCLINE_", "OTEL_"))
     ]
     if len({settings.size(service).graviton for service in SERVICES}) > 1:
         wrong.append("sizes: instances are all of Graviton (t4g, c7g, …) or none is")

@@ -9,6 +9,7 @@ from syncline.domain.commits import Change, Commit, Effect, Outcome
 from syncline.domain.ids import id_from_bytes
 from syncline.domain.nodes import Author, Kind, Location, Node, Version
 from syncline.domain.rights import Role
+from syncline.ports import tracing
 from syncline.ports.clock import Clock
 from syncline.ports.tables import Tables
 from syncline.store.directory import AccountRecord, Directory, LibraryRecord
@@ -120,7 +121,16 @@ class Writer:
         head = await self.head()
         command = made_id(f"command {self.id} {head.seq}")
         device = made_id(f"device {who}")
-        commit = Commit(self.id, head.seq + 1, command, who, device, self._clock.now_ms(), tuple(changes))
+        commit = Commit(
+            self.id,
+            head.seq + 1,
+            command,
+            who,
+            device,
+            self._clock.now_ms(),
+            tuple(changes),
+            trace=tracing.recorded(),
+        )
         outcome = Outcome(command, self.id, commit.seq, ())
         await self._journal.append(commit, outcome, expected=head, now_ms=self._clock.now_ms())
         self.seq = commit.seq

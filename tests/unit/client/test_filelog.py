@@ -173,3 +173,14 @@ def test_the_journal_tells_who_and_forgets_in_the_end() -> None:
     heard.hear(page("x", "z"))
     assert heard.of("x") == Author("a", "of x", 7)
     assert heard.of("y") is None
+
+
+@pytest.mark.parametrize("trace", ["", "rubbish", "\x1b[2J", "x" * 10_000])
+def test_of_what_the_journal_says_of_traces_only_contexts_are_heard(trace: str) -> None:
+    good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    heard = filelog.Heard()
+    for node, told in (("x", trace), ("y", good)):
+        state = m.NodeState(id=node, parent="", name=node, kind=Kind.FILE, seq=1)
+        change = m.ChangeState(effect=Effect.ADDED, node=state, account="a", device="d", at_ms=7, trace=told)
+        heard.hear(m.Changes(changes=[change], cursor="", seq=1, more=False))
+    assert (heard.trace_of("x"), heard.trace_of("y"), heard.trace_of("z")) == ("", good, "")

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from syncline.client.api import Api
 from syncline.client.home import Home, SavedSession, SessionFile
-from syncline.client.http import Transport, pause_s, problem_error
+from syncline.client.http import Transport, pause_s, problem_error, route_of
 from syncline.domain.errors import Broken, Refused, Temporary
 from syncline.messages import api as m
 
@@ -268,3 +268,17 @@ def test_the_session_is_private_and_damage_is_told(tmp_path: Path) -> None:
     home.session_path.write_text("{")
     with pytest.raises(Broken, match="sign in again"):
         tokens.load()
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/v1/libraries/abcdefghijklmnopqrst/uploads", "/v1/libraries/{}/uploads"),
+        ("/v1/me", "/v1/me"),
+        ("/v1/links/eyJhbGciOi.J9", "/v1/links/{}"),
+        ("/v1/people/erna@example.org", "/v1/people/{}"),
+        ("/v1/x/Gehaltsliste.ods/y", "/v1/x/{}/y"),
+    ],
+)
+def test_a_route_is_told_without_what_it_names(path: str, route: str) -> None:
+    assert route_of(path) == route

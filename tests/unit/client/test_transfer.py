@@ -15,7 +15,10 @@ from syncline.client.transfer import LARGE_AT_ONCE, ContentChanged, Fetched, Sou
 from syncline.client.trees import Content
 from syncline.domain.checksums import checksum_of
 from syncline.domain.errors import Broken
+from syncline.domain.traceparent import is_sampled
 from syncline.messages.api import Permitted
+from syncline.ports import tracing
+from tests.traces import id_of, traced
 from tests.unit.client.clients import Client
 from tests.unit.client.fakes import START_S, FakeObjects, Stack
 
@@ -217,3 +220,18 @@ async def test_small_files_of_one_link_do_not_wait_for_large_ones_of_another() -
     objects.go.set()
     await asyncio.gather(*waiting, more)
     assert len(stack.current) == 2 * LARGE_AT_ONCE + 6
+
+
+@pytest.mark.parametrize("size", [5, 8 * MIB])
+async def test_what_lands_says_in_which_trace_it_was_put(size: int) -> None:
+    stack, objects, transfers, _ = setup()
+    with traced() as traces, tracing.span("sync"):
+        await transfers.send(source(b"x" * size), objects, PERMITTED)
+        trace = tracing.current_trace_id()
+    metadata = stack.objects["key", stack.current["key"]][2]
+    upload = traces.one("upload")
+    assert metadata == {
+        "permit": "sealed",
+        "traceparent": f"00-{trace}-{id_of(upload):016x}-{metadata['traceparent'][-2:]}",
+    }
+    assert is_sampled(metadata["traceparent"])

@@ -60,7 +60,7 @@ class Worker:
         topic: ChangesTopic | None = None,
         queues: Queues | None = None,
     ) -> None:
-        metrics = Metrics("metadata")
+        self.metrics = metrics = Metrics("metadata")
         tables, objects = tables or world.tables, objects or world.objects
         topic, queues = topic or world.topic, queues or world.queues
         self.measures = Measures(metrics)

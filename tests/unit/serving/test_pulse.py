@@ -18,7 +18,7 @@ from syncline.memory.tables import MemoryTables
 from syncline.ports.tables import Key, Put, Table, Write
 from syncline.serving.aws_calls import AwsCalls
 from syncline.serving.life import live
-from syncline.serving.measures import Count, Measure, total
+from syncline.serving.measures import Count, Gauge, Measure, total
 from syncline.serving.metrics import Metrics
 from syncline.serving.pulse import Pulse, measures_of_surroundings
 from syncline.store.pulses import Pulses
@@ -209,3 +209,19 @@ async def test_a_pulse_that_cannot_be_read_says_which(scene: Scene):
         await scene.tables.write(Put(Table.DIRECTORY, {**row, **damaged}))
         with pytest.raises(Broken):
             await scene.seen()
+
+
+async def test_what_a_pulse_knows_is_on_the_metrics_too(scene: Scene):
+    async def age_s() -> float:
+        return 12.0
+
+    async def unknown() -> float | None:
+        return None
+
+    metrics = Metrics("metadata")
+    measures = [Gauge("queue_commits_age_s", age_s), Gauge("views_behind_s", age_s), Gauge("clock_off_s", unknown)]
+    await Pulse(metrics, scene.tables, scene.clock, measures, instance="one").beat(State.READY)
+    text = metrics.exposition().decode()
+    assert 'syncline_metadata_queue_age_seconds{queue="commits"} 12.0' in text
+    assert "syncline_metadata_pulse_views_behind_seconds 12.0" in text
+    assert "syncline_metadata_pulse_clock_off_seconds NaN" in text

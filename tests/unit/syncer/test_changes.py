@@ -18,8 +18,10 @@ from syncline.domain.cursors import Cursor, decode_cursor, encode_cursor
 from syncline.domain.nodes import Kind
 from syncline.domain.tree import Tree
 from syncline.messages import api
+from syncline.ports import tracing
 from syncline.serving.bodies import JSON, MSGPACK
 from syncline.store.journal import Journal
+from tests.traces import traced
 from tests.unit.syncer.world import World, headers_of, http
 from tests.unit.writing import INCARNATION, Writer
 
@@ -183,3 +185,15 @@ async def test_pages_applied_in_turn_make_the_tree(scene: Scene) -> None:
             node = tree.node(state.id)
             assert node is not None
             assert (state.parent, state.name, state.removed) == (node.parent, node.name, node.removed)
+
+
+async def test_a_change_names_its_trace_where_that_was_recorded(scene: Scene) -> None:
+    with traced(), tracing.span("alice's"):
+        await scene.photos.add(scene.alice, "a.jpg")
+        trace = tracing.current()
+    await scene.photos.add(scene.alice, "b.jpg")
+    page = await scene.page()
+    assert {change.node.name: change.trace for change in page.changes} == {"a.jpg": trace, "b.jpg": ""}
+    answer = await scene.get({}, headers_of(scene.world, scene.bob))
+    told = msgspec.json.decode(await answer.read())["changes"]
+    assert ["trace" in change for change in told] == [True, False], "nothing is sent where nothing was recorded"
