@@ -21,7 +21,8 @@ from tests.traces import id_of, parent_of, traced
 
 KEY = Key("a", "Budget.ods")
 ROW = {"pk": "a", "sk": "Budget.ods"}
-OK: tuple[int, dict[str, object]] = (200, {})
+Answer = tuple[int, dict[str, str]]
+OK: Answer = (200, {})
 CONDITION_FAILED = (400, {"__type": "ConditionalCheckFailedException"})
 THROTTLED = (400, {"__type": "ThrottlingException"})
 DENIED = (400, {"__type": "AccessDeniedException", "message": "not on Budget.ods"})
@@ -31,7 +32,7 @@ class Service:
     """Answers what is in ``answers`` in order, then OK; None breaks the connection off."""
 
     def __init__(self) -> None:
-        self.answers: deque[tuple[int, dict[str, object]] | None] = deque()
+        self.answers: deque[Answer | None] = deque()
         self.metrics = Metrics("t")
 
     async def answer(self, request: web.Request) -> web.StreamResponse:

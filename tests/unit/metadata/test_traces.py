@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from syncline.domain.commands import MakeFolder
@@ -27,10 +29,10 @@ async def traces_of_commits(world: World) -> list[str]:
     return [trace_id_of(commit.trace) for commit in await world.commits()]
 
 
-def stage(worker: Worker, name: str) -> tuple[float, float]:
+def stage(worker: Worker, name: str) -> Any:
     """(how many, how many s together)."""
     metrics = worker.metrics.registry
-    return tuple(  # type: ignore[return-value]
+    return tuple(
         metrics.get_sample_value(f"syncline_metadata_commit_stage_seconds_{part}", {"stage": name}) or 0.0
         for part in ("count", "sum")
     )
