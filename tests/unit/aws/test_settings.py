@@ -1,5 +1,7 @@
 import base64
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +142,12 @@ def test_redis_gets_its_password_from_the_file_of_secrets(tmp_path, url, passwor
     path.write_text(json.dumps({"redis_password": password}))
     settings = Settings.from_environ(LEAST | {"SYNCLINE_REDIS_URL": url, "SYNCLINE_SECRETS": str(path)})
     assert settings.redis_url == whole
+
+
+def test_every_variable_is_in_the_documentation():
+    root = Path(__file__).parents[3]
+    read = set(re.findall(r"SYNCLINE_[A-Z0-9_]+", (root / "syncline" / "aws" / "settings.py").read_text()))
+    told = {
+        name for page in (root / "docs").glob("*.md") for name in re.findall(r"SYNCLINE_[A-Z0-9_]+", page.read_text())
+    }
+    assert read - {"SYNCLINE_"} <= told
