@@ -15,7 +15,9 @@ from deploy.definition import OPERATOR, SERVICES, SIGNING_KEYS
 from deploy.local.aws import AccessKey
 from deploy.local.place import Place, Ports
 from deploy.local.programs import service_environment
-from deploy.local.provision import embedded_definition
+from deploy.local.provision import _CLIENTS, embedded_definition
+from syncline.aws.connect import _named_clients, _service
+from syncline.aws.settings import Settings
 from syncline.serving.life import DRAIN_S_MAX, STOP_S_MAX
 
 TREE = Path(__file__).resolve().parents[3]
@@ -83,6 +85,15 @@ def test_a_program_can_do_no_more_than_it_must(name):
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_may_take_the_time_that_draining_takes(service):
     assert int(PROGRAMS[service]["stop_grace_period"].removesuffix("s")) >= DRAIN_S_MAX + STOP_S_MAX
+
+
+def test_the_images_know_every_service_of_aws_that_is_spoken_with():
+    dockerfile = (TREE / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    known = re.search(r'^ARG AWS_SERVICES="(.*)"$', dockerfile, re.MULTILINE)
+    assert known
+    settings = Settings({name: by_default(value) for name, value in PROGRAMS["gateway"]["environment"].items()})
+    spoken = {_service(name) for name in _named_clients(settings)} | set(_CLIENTS)
+    assert spoken <= set(known[1].split())
 
 
 def test_every_volume_is_used():
