@@ -7,7 +7,6 @@ import json
 import pytest
 
 from deploy import permissions
-from deploy.aws.identity import INSTANCE_POLICY, OPERATOR_POLICY, SERVICE_POLICY
 from deploy.definition import OPERATOR, SERVICES
 from tests.deploy.conftest import Synthesis
 
@@ -24,8 +23,8 @@ def role(synthesis: Synthesis, name: str) -> dict:
     return found
 
 
-def policies(found: dict) -> dict:
-    return {policy["PolicyName"]: policy["PolicyDocument"] for policy in found["Policies"]}
+def policies(found: dict) -> list[dict]:
+    return [policy["PolicyDocument"] for policy in found["Policies"]]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -33,10 +32,7 @@ def test_a_service_may_what_permissions_say(synthesis: Synthesis, service):
     definition = synthesis.settings.definition()
     [identity] = [one for one in definition.identities if one.service == service]
     found = role(synthesis, identity.name)
-    assert policies(found) == {
-        SERVICE_POLICY: identity.policy,
-        INSTANCE_POLICY: permissions.of_instance(service, definition.names),
-    }
+    assert policies(found) == [identity.policy, permissions.of_instance(service, definition.names)]
     assert found["AssumeRolePolicyDocument"] == permissions.trust_by_instances()
     assert "ManagedPolicyArns" not in found
     profiles = synthesis.resources("identity", "AWS::IAM::InstanceProfile").values()
@@ -57,10 +53,7 @@ def test_no_machine_is_the_operator(synthesis: Synthesis):
     found = role(synthesis, definition.names.identity(OPERATOR))
     assert found["AssumeRolePolicyDocument"] == permissions.trust_by_account(definition.names)
     [identity] = [one for one in definition.identities if one.service == OPERATOR]
-    assert policies(found) == {
-        SERVICE_POLICY: identity.policy,
-        OPERATOR_POLICY: permissions.of_operator_on_aws(definition.names),
-    }
+    assert policies(found) == [identity.policy, permissions.of_operator_on_aws(definition.names)]
     assert "ec2" not in json.dumps(found["AssumeRolePolicyDocument"])
 
 
