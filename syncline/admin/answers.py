@@ -38,7 +38,7 @@ MEANING: dict[Exit, str] = {
     Exit.USAGE: "the command was not understood",
     Exit.NEEDS_YES: "it would lose or replace data: say --yes if that is meant",
     Exit.TRY_LATER: "the stack cannot be reached, or is busy: try again later",
-    Exit.DIFFERS: "a check found something wrong that is not mended",
+    Exit.DIFFERS: "a check found something wrong that is not mended, or an alarm goes off",
     Exit.INTERRUPTED: "interrupted with Ctrl-C (143: by SIGTERM)",
 }
 

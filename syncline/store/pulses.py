@@ -18,8 +18,8 @@ from syncline.store.codec import blob, number, pack, text, unpack
 
 KEPT_S = 3_600
 """Above the time for which an instance that fell silent counts as lost."""
-INSTANCES_MAX = 1_000
-"""Of one service; of more, the others are not seen."""
+ROWS_MAX = 10_000
+"""Of one service, those included that the table has not dropped yet; beyond, instances are not seen."""
 
 
 class Pulses:
@@ -43,7 +43,7 @@ class Pulses:
     async def of(self, service: str) -> list[Instance]:
         """Those of its instances that were not stopped, by name; also those silent for long. Raises ``Broken`` for a
         row that cannot be read."""
-        rows = self._tables.query(Table.DIRECTORY, _partition(service), limit=INSTANCES_MAX)
+        rows = self._tables.query(Table.DIRECTORY, _partition(service), limit=ROWS_MAX)
         told = [_instance(service, row) async for row in rows]
         return [one for one in told if one.state is not State.STOPPED]
 
