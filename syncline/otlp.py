@@ -6,6 +6,7 @@ Only where one of them says where spans go is any of OpenTelemetry imported. The
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -65,6 +66,8 @@ def _provider(service: str, environ: Mapping[str, str]) -> TracerProvider:
     name = environ.get("OTEL_SERVICE_NAME") or f"syncline-{service}"
     resource = Resource.create({"service.name": name, "service.version": __version__})
     limits = SpanLimits(max_links=tracing.LINKS_MAX, max_attribute_length=ATTRIBUTE_CHARACTERS_MAX)
+    # A collector that is away is told in a service's log; a command has none, and its own words on the terminal.
+    logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
     provider = TracerProvider(resource=resource, span_limits=limits)
     timeout_s = None if any(environ.get(name) for name in TIMEOUTS) else EXPORT_S
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=timeout_s)))

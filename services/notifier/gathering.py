@@ -16,6 +16,7 @@ from syncline.domain.preferences import Terms
 from syncline.messages.library_moved import decode
 from syncline.ports.queues import Message
 from syncline.serving.consumer import Batch, BatchHandler
+from syncline.serving.logging import bind_context
 from syncline.store.checkpoints import NOTIFIER, Checkpoints
 from syncline.store.follows import NOTHING_SAID, FollowRecord, Follows, MailPreferences, terms_of
 from syncline.store.incarnations import Incarnations, Life
@@ -125,6 +126,7 @@ def gather_moves(gathering: Gathering) -> BatchHandler:
             messages.setdefault(journal, []).append(message)
         failed: SynclineError | None = None
         for journal, seq in upto.items():
+            bind_context(library=journal[0], seq=seq)
             try:
                 await gathering.gather(*journal, seq)
             except SynclineError as error:

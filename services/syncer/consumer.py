@@ -11,6 +11,7 @@ from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
 from syncline.ports.queues import Message
 from syncline.serving.consumer import BatchHandler, each
+from syncline.serving.logging import bind_context
 from syncline.serving.metrics import Stages
 from syncline.store.archiving import ArchiveStore
 from syncline.store.checkpoints import ARCHIVER, Checkpoints
@@ -23,6 +24,7 @@ def hear_of_moves(
 
     async def handle(message: Message) -> None:
         moved = msgspec.structs.replace(decode(message.body), trace=tracing.current())
+        bind_context(library=moved.library, seq=moved.seq)
         if moved.at_ms:
             stages.passed("woken", since_ms=moved.at_ms, now_ms=clock.now_ms())
         hub.moved(moved, "queue")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -260,5 +263,37 @@ def test_nothing_of_opentelemetry_is_loaded_where_it_is_not_asked_for() -> None:
 
 def test_who_wants_traces_without_the_libraries_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    wanted = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}
     with pytest.raises(Broken, match=r"pip install 'syncline\[tracing\]'"):
-        configure_tracing("t", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"})
+        configure_tracing("t", wanted)
+    configure_tracing("t", wanted, optional=True)
+    assert not tracing.is_on(), "a client goes on without"
+
+
+def command(environ: dict[str, str]) -> tuple[int, str, str]:
+    """What a command of a client that nobody is signed in at says."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "SYNCLINE_"))}
+    words = [sys.executable, "-m", "syncline.client.cli", "whoami"]
+    done = subprocess.run(words, env=inherited | environ, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_collector_that_is_away_changes_nothing_that_a_command_says(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        home = {"SYNCLINE_HOME": str(tmp_path)}
+        assert command(home | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}) == command(home)
+
+
+@pytest.mark.parametrize("sampler", ["always_off", "parentbased_always_off"])
+def test_opentelemetrys_own_variables_say_what_is_recorded(sampler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    before = tracing.use(tracing.NoTracing())
+    try:
+        configure_tracing("t", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+        with tracing.span("root"):
+            assert tracing.current()
+            assert tracing.recorded() == ""
+    finally:
+        tracing.use(before)
