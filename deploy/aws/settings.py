@@ -48,7 +48,7 @@ class Size(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # A service is one process, which uses one core: more small machines serve more than fewer large ones.
-_SIZES = {
+SIZES = {
     Variant.TRIAL: dict.fromkeys(SERVICES, Size("t4g.small", 1, 2)),
     Variant.PRODUCTION: {
         "gateway": Size("c7g.medium", 3, 30),
@@ -128,7 +128,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.size(SERVICES[0]).graviton
 
     def size(self, service: str) -> Size:
-        return self.sizes.get(service) or _SIZES[self.variant][service]
+        return self.sizes.get(service) or SIZES[self.variant][service]
 
     def definition(self) -> Definition:
         """The one definition of the resources, with this deployment's names."""

@@ -8,6 +8,7 @@ import msgspec
 
 from syncline.admin.costs.calls import REST_S, Work
 from syncline.admin.costs.load import (
+    ALARM_METRICS,
     DASHBOARDS,
     DAYS,
     DISK_GB,
@@ -22,7 +23,6 @@ from syncline.admin.costs.load import (
 )
 from syncline.admin.costs.prices import Price
 from syncline.client.transfer import STRIPED_FROM_BYTES, STRIPES
-from syncline.domain.alarms import ALARMS
 from syncline.domain.checksums import is_multipart, part_ranges
 
 GIB = 2**30
@@ -212,7 +212,7 @@ def standing(load: Load, shape: Shape, counted: Mapping[str, Work]) -> Usage:
         "endpoint": shape.endpoints * HOURS,
         "balancer": HOURS,
         shape.cache_type: shape.caches * HOURS,
-        "alarms": len(ALARMS),
+        "alarms": ALARM_METRICS,
         "metrics": METRICS,
         "dashboards": DASHBOARDS,
         "secrets": SECRETS,

@@ -105,6 +105,8 @@ SECRETS = 4
 DASHBOARDS = 1
 METRICS = 40
 """Made from the services' pulses; rounded up."""
+ALARM_METRICS = 160
+"""What alarms read, rounded up: one that reckons with several metrics is billed for each."""
 
 
 def instances(load: Load, shape: Shape) -> dict[str, int]:

@@ -143,7 +143,7 @@ def test_times_and_bounds_are_those_of_the_services():
 
 @pytest.mark.parametrize("variant", Variant)
 def test_the_shapes_are_those_that_are_deployed(variant: Variant):
-    sizes = deployed._SIZES[deployed.Variant(variant.value)]
+    sizes = deployed.SIZES[deployed.Variant(variant.value)]
     shape = SHAPES[variant]
     assert {service: (size.instance_type, size.least) for service, size in shape.sizes.items()} == {
         service: (sizes[service].instance_type, sizes[service].least) for service in SERVICES
