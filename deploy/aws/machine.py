@@ -1,7 +1,8 @@
 """What an instance does at its first start: install Docker, write units for systemd, run one service's image.
 
 The service runs read-only, without privileges, on the instance's own network: so instance metadata need not be
-reachable through a hop. No secret is in here; `instance/agent.py` fetches them at each start of the service.
+reachable through a hop. No secret is in here; `instance/agent.py` fetches them at each start of the service. What the
+agent says goes to the console, which EC2 shows of instances that never got as far as a log.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ StartLimitIntervalSec=0
 
 [Service]
 {_AGENT_ENVIRONMENT.format(region=names.region)}
-ExecStartPre=/usr/bin/python3 /usr/local/lib/syncline/agent.py prepare
+ExecStartPre=/bin/sh -c "exec /usr/bin/python3 /usr/local/lib/syncline/agent.py prepare >/dev/console 2>&1"
 ExecStartPre=-/usr/bin/docker rm --force syncline
 ExecStart={run}
 ExecStop=/usr/bin/docker stop -t {drain_s} syncline
@@ -161,6 +162,7 @@ Wants=network-online.target
 [Service]
 {_AGENT_ENVIRONMENT.format(region=region)}
 ExecStart=/usr/bin/python3 /usr/local/lib/syncline/agent.py watch
+StandardOutput=journal+console
 Restart=always
 RestartSec=5
 

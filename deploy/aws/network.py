@@ -20,7 +20,8 @@ LOGS_DAYS = 90
 FLOWS_PREFIX = "flows/"
 ADDRESSES = "10.60.0.0/16"
 # S3 and DynamoDB have gateway endpoints, free of charge. An interface endpoint costs as much as some 160 GB through NAT
-# a zone and month: these three carry the most (logs, long polling), and keep commits going while NAT is away.
+# a zone and month: these three carry the most, or are asked for with every permit. SNS has none: the notifier fetches
+# the certificates of its signatures from its public host.
 INTERFACE_ENDPOINTS = {
     "Queues": ec2.InterfaceVpcEndpointAwsService.SQS,
     "Credentials": ec2.InterfaceVpcEndpointAwsService.STS,
