@@ -73,4 +73,4 @@ class Memberships:
 
     async def of(self, account: str) -> frozenset[str]:
         async with self._at_once:
-            return frozenset(record.id for record, _ in await self._directory.libraries_of(account))
+            return await self._directory.library_ids_of(account)

@@ -98,6 +98,10 @@ class Directory(People):
         records = sorted(map(library_of, found.values()), key=lambda record: record.id)
         return [(record, roles[record.id]) for record in records]
 
+    async def library_ids_of(self, account: str) -> frozenset[str]:
+        """The same libraries, without a reading of each. One that is gone may be among them."""
+        return frozenset(await self._roles_of(account))
+
     async def direct_roles(self, account: str) -> dict[str, Role]:
         """The roles an account has by itself, by library."""
         rows = self._tables.query(
