@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
-from deploy.grafana.dashboard import ACROSS, PATH, as_text, dashboard
+from deploy.grafana.dashboard import ACROSS, PATH, SERVICES, as_text, dashboard
+from deploy.local.place import Ports
 from tests.metrics import Exposed, exposed
 
+TREE = Path(__file__).resolve().parents[3]
+SCRAPED = PATH.with_name("prometheus.yml")
 METRIC = re.compile(r"(syncline_[a-z0-9_]+)(?:\{([^}]*)\})?")
 EXPOSED = {one.shown: one for found in exposed().values() for one in found}
 
@@ -59,3 +64,14 @@ def test_no_two_panels_lie_over_each_other():
     ]
     assert len(cells) == len(set(cells))
     assert all(x < ACROSS for x, _ in cells)
+
+
+def test_prometheus_is_told_where_the_services_listen():
+    jobs = {job["job_name"]: job for job in yaml.safe_load(SCRAPED.read_text())["scrape_configs"]}
+    ports = Ports.starting_at(8080)
+    (embedded,) = jobs["syncline-embedded"]["static_configs"]
+    assert embedded["targets"] == [f"127.0.0.1:{ports.of(service)}" for service in SERVICES]
+    image = (TREE / "deploy" / "Dockerfile").read_text()
+    listening = [int(port) for port in re.findall(r"SYNCLINE_LISTEN=0\.0\.0\.0:(\d+)", image)]
+    found = {one["names"][0]: one["port"] for one in jobs["syncline-compose"]["dns_sd_configs"]}
+    assert found == dict(zip(SERVICES, listening, strict=True))
