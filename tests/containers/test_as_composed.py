@@ -22,6 +22,13 @@ def test_everything_is_up_and_healthy(stack: ComposedStack):
     assert ended == {"provision": 0}
 
 
+def test_the_operator_sees_every_replica_and_that_all_is_well(stack: ComposedStack):
+    stack.compose("build", "admin")
+    told = json.loads(stack.compose("run", "--rm", "-T", "--no-deps", "admin", "--json", "health"))
+    assert (told["alarms"], told["unseen"]) == ([], [])
+    assert {one["service"]: len(one["instances"]) for one in told["services"]} == REPLICAS
+
+
 def test_nothing_has_privileges(stack: ComposedStack):
     for one in stack.replicas():
         status = dict(line.split(":", 1) for line in one.run("cat", "/proc/1/status").splitlines())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +18,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from deploy.definition import Definition
+from deploy.definition import OPERATOR, Definition
 from deploy.local import programs
 from deploy.local.aws import AccessKey
 from deploy.local.demo import Demo
@@ -96,7 +100,24 @@ async def test_the_main_job(deployed: LocalDeployment, tmp_path: Path):
             await carol.upload(library, "held-back.txt", CONTENT)
             await _events_of_uploads_wait(deployed)
 
+        await _the_operator_sees_that_all_is_well(deployed, keys[OPERATOR])
         await _nothing_comes_without_tls(deployed, keys)
+
+
+async def _the_operator_sees_that_all_is_well(deployed: LocalDeployment, key: SessionKey) -> None:
+    """By AWS's interfaces alone, under the operator's own role."""
+    variables = programs.stack_environment(deployed.place, deployed.definition, key)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "syncline.admin", "health", "--json"],
+        env={name: os.environ[name] for name in ("PATH", "AWS_CA_BUNDLE")} | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["alarms"], told["unseen"]) == (0, [], [])
+    assert all(one["instances"] for one in told["services"])
 
 
 async def _mails_to(place: Place, email: str) -> list[str]:
