@@ -184,7 +184,7 @@ def _log_problem(error: Exception, kind: str, status: int) -> None:
     log = get_logger()
     if not isinstance(error, SynclineError):
         log.error("request-failed", kind=kind, exc_info=error)
-    elif status >= 500:
+    elif status >= 500 and kind != "draining":  # to take leave is no failure
         log.error("request-failed", kind=kind, error=type(error).__name__, reason=str(error)[:500])
     else:
         log.info("request-refused", kind=kind)

@@ -19,7 +19,7 @@ from syncline.memory.queues import MemoryQueues
 from syncline.ports.queues import Message, Queue
 from syncline.serving.consumer import Consumer, each
 from syncline.serving.discretion import discreet, discreet_traceback
-from syncline.serving.http import make_app
+from syncline.serving.http import DRAINING, make_app
 from syncline.serving.logging import clear_context, configure_logging, get_logger
 from syncline.serving.metrics import Metrics
 
@@ -155,3 +155,11 @@ def test_any_text_can_be_told(text: str) -> None:
 )
 def test_ids_and_words_stay(text: str) -> None:
     assert discreet(text) == text
+
+
+async def test_to_take_leave_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    app = make_app(Metrics("t"))
+    async with TestClient(TestServer(app)) as client:
+        app[DRAINING].set()
+        assert (await client.get("/readyz")).status == 503
+    assert {line["level"] for line in lines(capsys)} == {"info"}
