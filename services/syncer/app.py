@@ -34,17 +34,20 @@ from syncline.serving.limits import DEFAULTS, RateLimits, Windows, limit_rates
 from syncline.serving.metrics import Metrics, Stages
 from syncline.serving.pulse import Pulse, measures_of_queue, measures_of_requests, measures_of_surroundings
 from syncline.serving.routes import Call, Nothing, bind, register
+from syncline.serving.sharing import SharedReads
 from syncline.serving.sync_routes import CHANGES, COMPARE, HEADS, SNAPSHOT
 from syncline.store.archiving import ArchiveStore
 from syncline.store.checkpoints import Checkpoints
 from syncline.store.directory import Directory
 from syncline.store.incarnations import Incarnations
-from syncline.store.journal import Journal
+from syncline.store.journal import Head, Journal
 from syncline.store.tree import TreeReader
 from syncline.store.tree_snapshots import SNAPSHOT_CHANGES
 from syncline.store.views import Views
 
 COMPRESS_FROM_CHANGES = 10
+Page = tuple[str, int, Head, int]
+"""A library, the seq before the page, the head, and how many changes at most."""
 SERVICE = "syncer"
 
 
@@ -89,7 +92,7 @@ class Handlers:
         self, access: Access, journal: Journal, holding: Holding, comparing: Comparing, starting: Starting
     ) -> None:
         self._access = access
-        self._journal = journal
+        self._pages: SharedReads[Page, api.Changes] = SharedReads(lambda page: read_page(journal, *page))
         self._holding = holding
         self._comparing = comparing
         self._starting = starting
@@ -103,7 +106,8 @@ class Handlers:
         standing = await self._access.require_read(call.library, call.caller.account)
         after = await self._starting.position(call.library, call.text("cursor"), standing.head)
         limit = call.number("limit", CHANGES_DEFAULT)
-        page = await read_page(self._journal, call.library, after, standing.head, limit)
+        # A commit wakes all who wait for it, and they ask for the same page.
+        page = await self._pages.get((call.library, after, standing.head, limit))
         return await _send_page(call.request, page)
 
     async def snapshot(self, call: Call, _body: Nothing) -> api.Snapshot:

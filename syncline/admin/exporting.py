@@ -10,7 +10,8 @@ import asyncio
 import stat
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -142,9 +143,10 @@ class Exporting:
         try:
             with tempfile.SpooledTemporaryFile(MANIFEST_MEMORY_BYTES) as manifest:
                 writer = _Writer(archive, manifest, exported)
-                async for piece, data in self._fetched(self._pieces(snapshot)):
-                    await _aside(writer.take, piece, data)
-                    progress(exported.files, exported.size_bytes)
+                async with aclosing(self._fetched(self._pieces(snapshot))) as fetched:
+                    async for piece, data in fetched:
+                        await _aside(writer.take, piece, data)
+                        progress(exported.files, exported.size_bytes)
                 await _aside(writer.close)
         except BaseException:
             archive.abandon()
@@ -195,7 +197,7 @@ class Exporting:
 
     # -- the bytes
 
-    async def _fetched(self, pieces: AsyncIterator[_Piece]) -> AsyncIterator[tuple[_Piece, bytes]]:
+    async def _fetched(self, pieces: AsyncIterator[_Piece]) -> AsyncGenerator[tuple[_Piece, bytes], None]:
         """The pieces in order with their bytes; ``READS_AHEAD`` are fetched at once."""
         ahead: deque[tuple[_Piece, asyncio.Task[bytes]]] = deque()
         try:

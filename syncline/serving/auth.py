@@ -20,6 +20,7 @@ from syncline.domain.rights import Role, may_govern, may_read, may_write
 from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
 from syncline.serving.logging import bind_context
+from syncline.serving.sharing import SharedReads
 from syncline.store.directory import Directory
 from syncline.store.journal import Head, Journal
 
@@ -147,17 +148,17 @@ class Access:
 
     def __init__(self, directory: Directory, journal: Journal, cache: Cache) -> None:
         self._directory = directory
-        self._journal = journal
+        self._heads = SharedReads(journal.head)
         self._cache = cache
 
     async def role(self, library: str, account: str) -> Role | None:
         """The account's role; None when it is no member or there is no such library."""
-        head = await self._journal.head(library) if is_id(library) else None
+        head = await self._heads.get(library) if is_id(library) else None
         return None if head is None else await self._role_at(library, account, head)
 
     async def require_read(self, library: str, account: str) -> Standing:
         """Raises ``Refused("no-such-library")`` (404) alike for strangers and for libraries that are not there."""
-        head = await self._journal.head(library) if is_id(library) else None
+        head = await self._heads.get(library) if is_id(library) else None
         role = None if head is None else await self._role_at(library, account, head)
         if head is None or not may_read(role):
             raise no_such_library()

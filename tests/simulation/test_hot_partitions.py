@@ -188,6 +188,30 @@ async def test_one_library_with_a_thousand_writers() -> None:
     assert max(heat.share for heat in writing) * 30 < 1
 
 
+async def test_a_commit_wakes_a_thousand_at_once() -> None:
+    """They ask within a moment, and share their readings of the head and of the page."""
+    world, counts = SyncerWorld(), Counts()
+    accounts = [await world.account(f"Client {n}") for n in range(MEMBERS_ONLINE)]
+    library = await world.library("all", *accounts)
+    await library.add(accounts[0], "a.txt")
+    ports = SyncerPorts(CountingTables(world.tables, counts), world.objects, world.queues, world.cache, world.clock)
+    syncer = make_syncer(ports, token_keys=TOKEN_KEYS, public_url=PUBLIC_URL)
+    async with http(syncer) as client:
+
+        async def read(account: str) -> None:
+            path = f"/v1/sync/libraries/{library.id}/changes"
+            answer = await client.get(path, headers=headers_of(world, account))
+            assert answer.status == 200
+            await answer.read()
+
+        await asyncio.gather(*map(read, accounts))
+        counts.reset()
+        await asyncio.gather(*map(read, accounts))
+    found = [heat for heat in heats(counts, 1) if library.id in heat.key]
+    print("hottest:", *found[:3], sep="\n  ")
+    assert found[0].reads < MEMBERS_ONLINE / 2
+
+
 def together(*loads: list[Heat]) -> list[Heat]:
     """Loads that happen at once; the hottest key first."""
     sums: dict[tuple[Table, str], tuple[float, float]] = {}
