@@ -396,7 +396,9 @@ async def test_cut_short_anywhere_doing_it_again_does_it_all(world, seed):
     before = contents(await world.tree())
     if seed % 2:
         world.lose_tables()
-    plan = FaultPlan(seed, before=0.01, after=0.01)
+    # Without tables it looks for open grants in hundreds of queries, each of which can fail.
+    chance = 0.002 if seed % 2 else 0.01
+    plan = FaultPlan(seed, before=chance, after=chance)
     for _ in range(200):
         try:
             await Rebuilding(world.ports(FaultyTables(world.tables, plan))).rebuild(LIBRARY, yes=True)
