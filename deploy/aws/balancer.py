@@ -15,6 +15,7 @@ from aws_cdk import (
 from constructs import Construct
 
 from deploy.aws.machine import PORT
+from deploy.aws.network import HTTP, HTTPS
 from deploy.aws.settings import Settings
 
 # Longer than a held request (50 s), shorter than the services keep a connection (125 s).
@@ -90,7 +91,7 @@ class Balancer(Construct):
     def _listen(self) -> list[elb.ApplicationListener]:
         https = self.balancer.add_listener(
             "Https",
-            port=443,
+            port=HTTPS,
             protocol=elb.ApplicationProtocol.HTTPS,
             certificates=[self.certificate],
             ssl_policy=elb.SslPolicy.TLS13_RES,
@@ -111,9 +112,9 @@ class Balancer(Construct):
         )
         http = self.balancer.add_listener(
             "Http",
-            port=80,
+            port=HTTP,
             protocol=elb.ApplicationProtocol.HTTP,
-            default_action=elb.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
+            default_action=elb.ListenerAction.redirect(protocol="HTTPS", port=str(HTTPS), permanent=True),
             open=False,
         )
         return [https, http]
