@@ -28,8 +28,11 @@ from testcontainers.compose import DockerCompose
 from testcontainers.core.docker_client import DockerClient
 
 from syncline.aws import Aws
+from syncline.client.http import TRIES_MAX
+from syncline.domain.commits import Commit
 from tests.containers.replica import Replica
-from tests.e2e.afterwards import as_operator
+from tests.e2e.afterwards import as_operator, check_all, settle
+from tests.e2e.under_load import Load, load_on
 
 TREE = Path(__file__).resolve().parents[2]
 FILES = ["docker-compose.yml", str(Path(__file__).with_name("scaled.yml"))]
@@ -39,6 +42,10 @@ PORTS = {"SYNCLINE_PORT": "balancer", "SYNCLINE_AWS_PORT": "aws", "SYNCLINE_MAIL
 SETTINGS = {"SYNCLINE_DIGEST_WINDOW_SECONDS": "2", "SYNCLINE_RATE_LIMITS": ""}
 CREDENTIALS = "/etc/syncline/aws-credentials"
 HEALTHY_S_MAX = 180
+SEED = 20261124
+EDIT_PAUSE_S = (0.1, 0.6)
+ANSWERS = 4
+"""So many changes are answered before something happens, while it lasts, and after it."""
 POLL_S = 0.5
 
 
@@ -139,7 +146,22 @@ class ComposedStack:
         """The last lines of every container."""
         return "\n".join(f"--- {one.name}\n{one.tail()}" for one in self.replicas(ended=True))
 
+    @asynccontextmanager
+    async def load(self, folder: Path, *, tries: int = TRIES_MAX) -> AsyncIterator[Load]:
+        """People at work, at their ease, with the patience that clients have; begun."""
+        async with load_on(self.url, folder / "people", SEED, tries=tries, pause_s=EDIT_PAUSE_S) as load:
+            load.begin()
+            await load.answered(ANSWERS)
+            yield load
+
     # -- what it holds
+
+    async def check(self, load: Load) -> list[Commit]:
+        """Everybody finishes what they are doing; then everything must be as it was answered. The whole journal."""
+        await load.end()
+        await settle(load)
+        async with self.opened() as aws:
+            return await check_all(aws, load)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Aws]:

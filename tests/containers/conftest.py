@@ -9,11 +9,15 @@ import pytest
 
 from tests.containers.composed import ComposedStack, composed_stack, why_no_engine
 
+SECONDS_MAX = 1500
+"""Of one test, with the building of the images if it is the first."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
     for item in here:
         item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.timeout(SECONDS_MAX))
 
 
 @pytest.fixture(scope="session")

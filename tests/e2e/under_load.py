@@ -78,6 +78,8 @@ class Editor:
     root: Path
     area: str
     chance: random.Random
+    pause_s: tuple[float, float]
+    """Between two edits: at least, at most."""
     files: dict[str, bytes] = field(default_factory=dict)
     edits: int = 0
 
@@ -85,7 +87,7 @@ class Editor:
         (self.root / self.area).mkdir()
         while not stop.is_set():
             await asyncio.to_thread(self._edit)
-            await asyncio.sleep(self.chance.uniform(*EDIT_PAUSE_S))
+            await asyncio.sleep(self.chance.uniform(*self.pause_s))
 
     def _edit(self) -> None:
         self.edits += 1
@@ -272,7 +274,9 @@ class Load:
 
 
 @asynccontextmanager
-async def load_on(server: str, folder: Path, seed: int, *, tries: int = TRIES) -> AsyncIterator[Load]:
+async def load_on(
+    server: str, folder: Path, seed: int, *, tries: int = TRIES, pause_s: tuple[float, float] = EDIT_PAUSE_S
+) -> AsyncIterator[Load]:
     """Alice and bob with a folder each, and a script of alice's that uploads, all in one library."""
     async with AsyncExitStack() as opened:
         people = [await opened.enter_async_context(listened_to(server, folder, name, tries)) for name in NAMES]
@@ -284,7 +288,7 @@ async def load_on(server: str, folder: Path, seed: int, *, tries: int = TRIES) -
             opened.callback(engine.close)
             link = await engine.link(library, folder / f"folder-{position}")
             folders.append(SyncedFolder(who, link, engine))
-            editors.append(Editor(Path(link.path), f"area {position}", random.Random(seed + position)))
+            editors.append(Editor(Path(link.path), f"area {position}", random.Random(seed + position), pause_s))
         uploader = Uploader(script[0], library, random.Random(seed + 9))
         load = Load(library, folders, editors, uploader, [api for _, api in [*people, script]])
         try:

@@ -1,0 +1,87 @@
+"""Every service is replaced by a newer image while people work, one container after the other, and put back again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.definition import SERVICES
+from syncline.aws import Aws
+from syncline.ports.tables import Table
+from syncline.store.codec import blob, unpack
+from syncline.store.journal import commit_key
+from tests.containers.composed import ANSWERS, TREE, ComposedStack, remove_images
+from tests.containers.newer import VALUE, make_newer
+from tests.containers.replica import idle
+from tests.e2e.people import eventually
+from tests.e2e.under_load import Load
+
+SHARE_S_MAX = 120
+STRUCTS_GROWN_MIN = 100
+
+
+@contextmanager
+def newer_images(stack: ComposedStack, folder: Path) -> Iterator[str]:
+    """Images of a newer version of the four services; their tag."""
+    tag = f"{stack.tag}-newer"
+    assert make_newer(TREE, folder) > STRUCTS_GROWN_MIN
+    try:
+        stack.compose("build", *SERVICES, tree=folder, tag=tag)
+        yield tag
+    finally:
+        remove_images(stack, tag)
+
+
+async def test_old_and_new_work_side_by_side_and_there_is_a_way_back(stack: ComposedStack, tmp_path: Path):
+    with newer_images(stack, tmp_path / "newer") as newer:
+        async with stack.load(tmp_path) as load:
+            for service in SERVICES:
+                await asyncio.to_thread(replace, stack, [service], newer, 1)
+            await everybody_works(stack, load)
+            await asyncio.to_thread(replace, stack, SERVICES, newer)
+            assert tags(stack) == {newer}
+            await load.answered(ANSWERS)
+            await asyncio.to_thread(replace, stack, SERVICES, stack.tag)
+            assert tags(stack) == {stack.tag}
+            await load.answered(ANSWERS)
+            commits = await stack.check(load)
+            async with stack.opened() as aws:
+                assert await shapes(aws, load.library, [commit.seq for commit in commits]) == {True, False}
+            assert load.troubles == []
+
+
+def replace(stack: ComposedStack, services: Sequence[str], tag: str, count: int | None = None) -> None:
+    """Put so many containers of each service (else all) on another image: first the new ones, then the old ones go."""
+    options, leaving = [], []
+    for service in services:
+        there = stack.replicas(service)
+        old = [one for one in there if one.tag != tag][:count]
+        options += ["--scale", f"{service}={len(there) + len(old)}"]
+        leaving += old
+    stack.compose("up", "--wait", "--no-deps", "--no-recreate", "--no-build", *options, *services, tag=tag)
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(stack.remove, leaving))
+
+
+def tags(stack: ComposedStack) -> set[str]:
+    return {one.tag for one in stack.replicas(*SERVICES)}
+
+
+async def everybody_works(stack: ComposedStack, load: Load) -> None:
+    """Old and new ones have all done something, from now on."""
+    replicas = stack.replicas(*SERVICES)
+    assert len({(one.service, one.tag) for one in replicas}) == 2 * len(SERVICES)
+    before = await asyncio.to_thread(lambda: [one.work for one in replicas])
+    await eventually(
+        lambda: asyncio.to_thread(idle, replicas, before), until=lambda names: not names, within_s=SHARE_S_MAX
+    )
+    load.check()
+
+
+async def shapes(aws: Aws, library: str, seqs: list[int]) -> set[bool]:
+    """Whether the commits were written by the newer version: all answers there are."""
+    rows = await aws.tables.get_many(Table.JOURNAL, [commit_key(library, seq) for seq in seqs])
+    return {unpack(list, blob(row, "body"))[-1] == VALUE for row in rows.values() if "parts" not in row}
