@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tarfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from configparser import ConfigParser
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from docker.errors import ImageNotFound
+from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 from testcontainers.compose import DockerCompose
@@ -35,11 +35,11 @@ from tests.e2e.afterwards import as_operator, check_all, settle
 from tests.e2e.under_load import Load, load_on
 
 TREE = Path(__file__).resolve().parents[2]
-FILES = ["docker-compose.yml", str(Path(__file__).with_name("scaled.yml"))]
+FILES = f"docker-compose.yml:{Path(__file__).with_name('scaled.yml')}"
 REPLICAS = {"gateway": 2, "metadata": 3, "syncer": 2, "notifier": 2}
 """As in scaled.yml."""
 PORTS = {"SYNCLINE_PORT": "balancer", "SYNCLINE_AWS_PORT": "aws", "SYNCLINE_MAIL_PORT": "mail"}
-SETTINGS = {"SYNCLINE_DIGEST_WINDOW_SECONDS": "2", "SYNCLINE_RATE_LIMITS": ""}
+SETTINGS = {"SYNCLINE_DIGEST_WINDOW_SECONDS": "2"}
 CREDENTIALS = "/etc/syncline/aws-credentials"
 HEALTHY_S_MAX = 180
 SEED = 20261124
@@ -63,10 +63,10 @@ def why_no_engine() -> str:
 
 @dataclass
 class ComposedStack:
-    """A stack that is up. ``tag`` is that of its images and the name of its project."""
+    """A stack that is up. ``tag`` is that of its images and the name of its project; ``settings`` are Compose's."""
 
     tag: str
-    settings: Path
+    settings: Mapping[str, str]
     logs: Path
     ports: dict[str, int]
 
@@ -85,16 +85,13 @@ class ComposedStack:
 
     def compose(self, *words: str, tree: Path = TREE, tag: str = "") -> str:
         """``docker compose`` with these words, for images with this tag, built from ``tree``; what it said."""
-        command = DockerCompose(tree, FILES, env_file=str(self.settings)).docker_compose_command()
-        done = subprocess.run(
-            [*command, *words],
-            cwd=tree,
-            env={**os.environ, "SYNCLINE_TAG": tag or self.tag},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"docker compose {' '.join(words)}:\n{done.stdout}\n{done.stderr}\n{self.tails()}"
+        return self.run(*DockerCompose(tree).docker_compose_command(), *words, tree=tree, tag=tag)
+
+    def run(self, *command: str, tree: Path = TREE, tag: str = "") -> str:
+        """What a command said that calls ``docker compose``."""
+        environment = {**os.environ, **self.settings, "SYNCLINE_TAG": tag or self.tag}
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}\n{self.tails()}"
         return done.stdout
 
     # -- its containers
@@ -132,15 +129,11 @@ class ComposedStack:
             assert time.monotonic() < deadline, f"{otherwise}:\n{self.tails()}"
             time.sleep(POLL_S)
 
-    def remove(self, replica: Replica) -> None:
-        """Stop a container in good order and remove it; its log stays."""
-        replica.container.stop(timeout=60)
-        self.keep_log(replica)
-        replica.container.remove()
-
-    def keep_log(self, replica: Replica) -> None:
+    def keep_logs(self) -> None:
+        """Write down what all containers have said up to now."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.logs.joinpath(f"{replica.name}.log").write_bytes(replica.container.logs(timestamps=True))
+        for replica in self.replicas(ended=True):
+            self.logs.joinpath(f"{replica.name}.log").write_bytes(replica.container.logs(timestamps=True))
 
     def tails(self) -> str:
         """The last lines of every container."""
@@ -192,16 +185,15 @@ def composed_stack(folder: Path) -> Iterator[ComposedStack]:
     """The stack, built from this tree, scaled out and healthy; taken down with its volumes and images in the end."""
     tag = f"syncline-test-{secrets.token_hex(3)}"
     ports = dict(zip(PORTS.values(), free_ports(len(PORTS)), strict=True))
-    settings = folder / "settings.env"
-    values = {"COMPOSE_PROJECT_NAME": tag, **{name: str(ports[service]) for name, service in PORTS.items()}, **SETTINGS}
-    settings.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    settings = {name: str(ports[service]) for name, service in PORTS.items()} | SETTINGS
+    settings |= {"COMPOSE_PROJECT_NAME": tag, "COMPOSE_FILE": FILES}
     stack = ComposedStack(tag, settings, folder / "logs", ports)
     try:
         stack.compose("up", "--build", "--wait")
         yield stack
     finally:
-        for replica in stack.replicas(ended=True):
-            stack.keep_log(replica)
+        with suppress(DockerException):  # logs are worth less than an end in good order
+            stack.keep_logs()
         stack.compose("--profile", "*", "down", "--volumes", "--remove-orphans")
         remove_images(stack, tag)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from syncline.aws import Aws
 from syncline.ports.tables import Table
 from syncline.store.codec import blob, unpack
 from syncline.store.journal import commit_key
-from tests.containers.composed import ANSWERS, TREE, ComposedStack, remove_images
+from tests.containers.composed import ANSWERS, REPLICAS, TREE, ComposedStack, remove_images
 from tests.containers.newer import VALUE, make_newer
 from tests.containers.replica import idle
 from tests.e2e.people import eventually
@@ -38,13 +37,12 @@ def newer_images(stack: ComposedStack, folder: Path) -> Iterator[str]:
 async def test_old_and_new_work_side_by_side_and_there_is_a_way_back(stack: ComposedStack, tmp_path: Path):
     with newer_images(stack, tmp_path / "newer") as newer:
         async with stack.load(tmp_path) as load:
-            for service in SERVICES:
-                await asyncio.to_thread(replace, stack, [service], newer, 1)
+            await asyncio.to_thread(replace_one_of_each, stack, newer)
             await everybody_works(stack, load)
-            await asyncio.to_thread(replace, stack, SERVICES, newer)
+            await asyncio.to_thread(replace, stack, newer)
             assert tags(stack) == {newer}
             await load.answered(ANSWERS)
-            await asyncio.to_thread(replace, stack, SERVICES, stack.tag)
+            await asyncio.to_thread(replace, stack, stack.tag)
             assert tags(stack) == {stack.tag}
             await load.answered(ANSWERS)
             commits = await stack.check(load)
@@ -53,17 +51,21 @@ async def test_old_and_new_work_side_by_side_and_there_is_a_way_back(stack: Comp
             assert load.troubles == []
 
 
-def replace(stack: ComposedStack, services: Sequence[str], tag: str, count: int | None = None) -> None:
-    """Put so many containers of each service (else all) on another image: first the new ones, then the old ones go."""
-    options, leaving = [], []
-    for service in services:
-        there = stack.replicas(service)
-        old = [one for one in there if one.tag != tag][:count]
-        options += ["--scale", f"{service}={len(there) + len(old)}"]
-        leaving += old
-    stack.compose("up", "--wait", "--no-deps", "--no-recreate", "--no-build", *options, *services, tag=tag)
-    with ThreadPoolExecutor() as threads:
-        list(threads.map(stack.remove, leaving))
+def replace_one_of_each(stack: ComposedStack, tag: str) -> None:
+    """Put one replica of each service on another image."""
+    leaving = [stack.one(service) for service in SERVICES]
+    more = [word for service in SERVICES for word in ("--scale", f"{service}={REPLICAS[service] + 1}")]
+    stack.compose("up", "--wait", "--no-deps", "--no-recreate", "--no-build", *more, *SERVICES, tag=tag)
+    stack.keep_logs()
+    for one in leaving:
+        one.container.stop(timeout=60)
+        one.container.remove()
+
+
+def replace(stack: ComposedStack, tag: str) -> None:
+    """Put all of them on another image, as docs/operations.md says."""
+    stack.keep_logs()
+    stack.run("deploy/compose/replace", *SERVICES, tag=tag)
 
 
 def tags(stack: ComposedStack) -> set[str]:

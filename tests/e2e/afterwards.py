@@ -21,6 +21,7 @@ from tests.e2e.under_load import Load, SyncedFolder
 
 SETTLE_S_MAX = 120
 PASSES_MAX = 10
+READS_AT_ONCE = 8
 
 
 @asynccontextmanager
@@ -92,14 +93,23 @@ async def check_views(views: Views, tree: Tree) -> None:
 async def check_bytes(objects: ObjectStore, commits: list[Commit], load: Load) -> None:
     """Everything that S3 or the journal said is there can be read, and is what it was."""
     versions = {version.id: version for commit in commits for version in versions_in(commit)}
-    for version in versions.values():
-        at = version.location
-        content = await objects.get(at.key, at.s3_version, offset=at.offset, length=at.length)
-        assert (len(content), checksum_of(content)) == (version.size_bytes, version.checksum)
-    for key, stored in load.uploader.stored.items():
-        assert await objects.get(key) == stored
-    committed = {version.location.key for version in versions.values()}
-    assert set(load.uploader.stored) <= committed
+    assert set(load.uploader.stored) <= {version.location.key for version in versions.values()}
+    turns = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def check_version(version: Version) -> None:
+        async with turns:
+            at = version.location
+            content = await objects.get(at.key, at.s3_version, offset=at.offset, length=at.length)
+            assert (len(content), checksum_of(content)) == (version.size_bytes, version.checksum)
+
+    async def check_object(key: str, stored: bytes) -> None:
+        async with turns:
+            assert await objects.get(key) == stored
+
+    await asyncio.gather(
+        *(check_version(version) for version in versions.values()),
+        *(check_object(key, stored) for key, stored in load.uploader.stored.items()),
+    )
 
 
 def versions_in(commit: Commit) -> list[Version]:
