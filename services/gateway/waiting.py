@@ -17,6 +17,7 @@ from syncline.ports.cache import Cache
 from syncline.ports.clock import Clock
 from syncline.ports.objects import ObjectStore
 from syncline.ports.queues import Queue, Queues
+from syncline.serving.logging import bind_context
 from syncline.store.journal import Journal
 
 WAIT_S_MAX = 25.0
@@ -46,10 +47,14 @@ class Commands:
 
     async def submit(self, command: Command) -> Outcome | None:
         """Send a command and wait; None when it is not decided in time. Repeating it is harmless."""
+        bind_context(command=command.id)
         # Listening begins before sending, or a quick outcome would be missed.
         async with self._cache.subscribe(outcome_ready.channel(command.id)) as messages:
             await self._send(command)
-            return await self._wait(command.id, messages)
+            outcome = await self._wait(command.id, messages)
+        if outcome is not None:
+            bind_context(seq=outcome.seq)
+        return outcome
 
     async def outcome(self, command: str) -> Outcome | None:
         return await self._journal.outcome(command)

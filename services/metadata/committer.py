@@ -154,6 +154,7 @@ class Committer:
                 with _span_of(one) as span:
                     if outcome is None:
                         outcome = await self._commit(desk, one, landed)
+                        get_logger().info("decided", command=outcome.command, seq=outcome.seq, refused=outcome.refused)
                     known[outcome.command] = outcome
                     span.set({"syncline.seq": outcome.seq})
                     await self._tell(outcome)

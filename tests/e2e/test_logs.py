@@ -95,7 +95,10 @@ async def test_the_main_job_leaves_no_name_and_no_secret_in_any_log(stack: Embed
         if line["event"] == "request":
             assert line["request"]
     changed = [line for line in lines["gateway"] if line.get("route", "").endswith("/commits")]
-    assert any(line["library"] == library and line["account"] == alice.session.account.id for line in changed)
+    mine = [line for line in changed if line.get("library") == library]
+    assert {line["account"] for line in mine} == {alice.session.account.id, bob.session.account.id}
+    decided = {line["command"]: line["seq"] for line in lines["metadata"] if line["event"] == "decided"}
+    assert all(decided[line["command"]] == line["seq"] for line in mine), "one command is found in both services"
     assert any(
         line["event"] == "published" and line["library"] == library and line["seq"] for line in lines["metadata"]
     )
