@@ -78,9 +78,9 @@ class MoveSweep:
         return {library: min(of[library] for of in checkpoints) for library in incarnations}
 
     async def _settle(self, move: Move, applied: int, heard: int, left: _Left) -> None:
-        if heard < move.seq:
+        if heard < move.seq and move.tries:
             left.news(move)
-        elif applied >= move.seq:
+        if heard >= move.seq and applied >= move.seq:
             await self._moves.settled(move)
             return
         if self._clock.now_ms() >= due_at_ms(move, self._grace_s):

@@ -92,10 +92,10 @@ class Sweep:
             self._measures.sweep_rounds.labels(job.name, result).inc()
 
     async def rounds_missed(self) -> float:
-        """How many intervals ago the job that was done longest ago was done, by whatever worker; counted from this
-        worker's start where it never was. Raises what ``Tables`` raises."""
+        """How many intervals ago the job that was done longest ago was done, by whatever worker, counted from this
+        worker's start at most: a stack that was down has missed nothing. Raises what ``Tables`` raises."""
         standing = await self._sweeps.standing([job.name for job in self._jobs])
-        oldest_ms = min(done_ms or self._began_ms for done_ms in standing.done_ms.values())
+        oldest_ms = max(self._began_ms, min(standing.done_ms.values()))
         return max(0, self._clock.now_ms() - oldest_ms) / (self._interval_s * 1000)
 
     async def views_behind_s(self) -> float:

@@ -170,7 +170,7 @@ async def test_the_mail_of_a_day_is_nearly_used_up():
     async with a_stack(allowed=SendRate(1_000, 30, 100)) as stack:
         await letters(stack, 5)
         assert await stack.firing() == []
-        await letters(stack, 10)
+        await letters(stack, 12)
         assert await stack.firing() == ["mail-quota"]
 
 
