@@ -126,13 +126,12 @@ def _service(look: Look, service: str) -> tuple[str, ...]:
         return (service, "?", "", "", "", "", "", "")
     living, lost = seen.living(service), seen.lost(service)
     states = [f"{sum(one.state == state for one in living)} {state}" for state in dict.fromkeys(map(_state, living))]
-    ages = [_span((seen.at_ms - one.at_ms) / 1000) for one in living]
     return (
         service,
         ", ".join([*states, *([f"{len(lost)} lost"] if lost else [])]) or "none",
         ", ".join(sorted({name_text(one.version) for one in living})),
-        _span(max((seen.at_ms - one.started_at_ms) / 1000 for one in living)) if living else "",
-        max(ages, key=len) if ages else "",
+        _longest([seen.at_ms - one.started_at_ms for one in living]),
+        _longest([seen.at_ms - one.at_ms for one in living]),
         _number(_sum(living, "requests")),
         _number(_sum(living, "answers_5xx")),
         _seconds(_highest(living, "request_p99_s")),
@@ -205,9 +204,12 @@ def _seconds(figure: float | None) -> str:
     return "" if figure is None else f"{_figure(figure)} s"
 
 
-def _span(seconds: float) -> str:
-    """A time span for people, in its largest unit: ``5 s``, ``12 min``, ``3 h``, ``2 d``."""
+def _longest(spans_ms: Sequence[int]) -> str:
+    """The longest time span for people, in its largest unit: ``5 s``, ``12 min``, ``3 h``, ``2 d``; "" of none."""
+    if not spans_ms:
+        return ""
+    seconds = max(0, *spans_ms) / 1000
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
+    return f"{seconds:.0f} s"
