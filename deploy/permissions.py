@@ -16,18 +16,15 @@ Document = dict[str, Any]
 Statement = dict[str, Any]
 
 _READ_ROWS = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
-_WRITE_ROWS = (
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:BatchWriteItem",
-    "dynamodb:ConditionCheckItem",
-)
+_CHANGE_ROWS = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+# In transactions, on the condition of a row that is left as it is.
+_CHECK_ROWS = ("dynamodb:ConditionCheckItem",)
 # Rows are added and read; nobody may change or remove them (a batch may hold removals, so none of those either).
-_APPEND_ROWS = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem")
-_FIND_QUEUE = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
+_APPEND_ROWS = ("dynamodb:Query", "dynamodb:PutItem")
+_FIND_QUEUE = ("sqs:GetQueueUrl",)
+_ASK_DEPTH = ("sqs:GetQueueAttributes",)
 _SEND = ("sqs:SendMessage",)
-_CONSUME = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+_TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage")
 _READ_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion")
 _LIST_OBJECTS = ("s3:ListBucket", "s3:ListBucketVersions")
 _UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
@@ -41,7 +38,7 @@ SIGNING_KEYS = {
     "notifier": ("link_keys",),
 }
 _SWEPT_ROWS = ("freed#*", "grant#*", "grants#*", "retained#*", "sweep#*", "usage#*")
-_SYNCERS_ROWS = ("device#*", "checkpoint#*", "archive#*", "archived#*", "snapshot#*")
+_SYNCERS_ROWS = ("checkpoint#*", "archive#*", "archived#*", "snapshot#*")
 
 
 def of_service(service: str, names: Names, mail_from: str) -> Document:
@@ -214,37 +211,56 @@ def of_bucket(names: Names) -> Document:
 
 def _gateway(names: Names) -> list[Statement]:
     return [
-        _rows("WriteDirectory", names, ("directory", "outcomes"), _READ_ROWS + _WRITE_ROWS),
+        _rows("WriteDirectory", names, ("directory",), (*_READ_ROWS, *_CHANGE_ROWS, *_CHECK_ROWS)),
+        # It waits for outcomes, and remembers Idempotency-Keys beside them.
+        _rows("ReadOutcomes", names, ("outcomes",), ("dynamodb:GetItem", "dynamodb:PutItem")),
         _rows("ReadJournal", names, ("journal", "views"), _READ_ROWS),
         _rows("WriteAudit", names, ("audit",), _APPEND_ROWS),
         # It creates libraries (a head) and moves the members' epoch, in one transaction with the directory.
-        _rows("WriteHeads", names, ("journal",), _WRITE_ROWS, keys=("head#*",)),
+        _rows("WriteHeads", names, ("journal",), ("dynamodb:PutItem", "dynamodb:UpdateItem"), keys=("head#*",)),
         # People are told why they get no mail, and may try again.
-        _rows("LiftSuppressions", names, ("mail",), (*_READ_ROWS, "dynamodb:UpdateItem"), keys=("suppressed#*",)),
-        _rows("WriteWebhooks", names, ("mail",), (*_READ_ROWS, *_WRITE_ROWS), keys=("webhooks#*", "webhookdue#*")),
-        _allow("KeepLargeCommands", ("s3:PutObject", *_READ_OBJECTS), [names.objects_arn("commands/")]),
-        _allow("SignDownloads", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
-        _allow("SendCommits", (*_SEND, *_FIND_QUEUE), [names.queue_arn(queue) for queue in ("commits", "letters")]),
+        _rows(
+            "LiftSuppressions",
+            names,
+            ("mail",),
+            ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
+            keys=("suppressed#*",),
+        ),
+        _rows(
+            "WriteWebhooks",
+            names,
+            ("mail",),
+            ("dynamodb:GetItem", "dynamodb:Query", *_CHANGE_ROWS),
+            keys=("webhooks#*", "webhookdue#*"),
+        ),
+        _keep_large_commands(names),
+        _allow("SignDownloads", ("s3:GetObjectVersion",), [names.objects_arn(prefix) for prefix in _BYTES]),
+        _allow("Send", (*_SEND, *_FIND_QUEUE), [names.queue_arn(queue) for queue in ("commits", "letters")]),
+        _see_that_sqs_answers(names),
         _allow("IssueCredentials", ("sts:AssumeRole",), [names.client_role_arn]),
     ]
 
 
 def _metadata(names: Names) -> list[Statement]:
-    queues = ("uploads", "direct", "commits")
     return [
         _pulse(names, "metadata"),
-        _rows("WriteJournal", names, ("journal", "views", "outcomes"), _READ_ROWS + _WRITE_ROWS),
+        _rows("WriteJournal", names, ("journal",), (*_READ_ROWS, *_CHANGE_ROWS, *_CHECK_ROWS)),
+        _rows("WriteViews", names, ("views",), (*_READ_ROWS, "dynamodb:BatchWriteItem", "dynamodb:UpdateItem")),
+        _rows("WriteOutcomes", names, ("outcomes",), ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem")),
         _rows("ReadDirectory", names, ("directory",), _READ_ROWS),
         # The sweep moves grants through their index, counts what landed, and remembers how far it has come.
-        _rows("WriteSweep", names, ("directory",), _WRITE_ROWS, keys=_SWEPT_ROWS),
-        _allow("CheckBytes", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in (*_BYTES, "commands/")]),
-        # Intake groups what landed into commands that may be too large for a queue message.
-        _allow("KeepLargeCommands", ("s3:PutObject",), [names.objects_arn("commands/")]),
+        _rows("WriteSweep", names, ("directory",), _CHANGE_ROWS, keys=_SWEPT_ROWS),
+        _allow("CheckBytes", _READ_OBJECTS, [names.objects_arn(prefix) for prefix in _BYTES]),
+        _allow("ReadLargeCommands", ("s3:GetObject",), [names.objects_arn("commands/")]),
+        # What retention gives up at once may be too much for a queue message.
+        _keep_large_commands(names),
         # What retention has given up and no version names any more. Nobody else removes what was uploaded.
         _allow("FreeBytes", ("s3:DeleteObjectVersion",), [names.objects_arn(prefix) for prefix in _BYTES]),
         # Without it a missing object answers 403 instead of 404; the sweep lists what landed, overwritten or not.
         _allow("ListObjects", _LIST_OBJECTS, [names.bucket_arn]),
-        _consume(names, queues, also=_SEND),
+        *_consume(names, "uploads", "direct", "commits"),
+        _allow("SendCommits", _SEND, [names.queue_arn("commits")]),
+        _see_that_sqs_answers(names),
         _allow("Publish", ("sns:Publish",), [names.topic_arn]),
     ]
 
@@ -252,31 +268,40 @@ def _metadata(names: Names) -> list[Statement]:
 def _syncer(names: Names) -> list[Statement]:
     return [
         _pulse(names, "syncer"),
-        _rows("ReadJournal", names, ("journal", "views", "outcomes", "directory"), _READ_ROWS),
+        _rows("ReadJournal", names, ("journal", "directory"), _READ_ROWS),
+        _rows("ReadViews", names, ("views",), ("dynamodb:GetItem", "dynamodb:Query")),
         _rows("KeepCursors", names, ("directory",), ("dynamodb:UpdateItem",), keys=_SYNCERS_ROWS),
         _rows("ForgetArchived", names, ("directory",), ("dynamodb:DeleteItem",), keys=("archive#*",)),
         # A put is looked at again for its checksum; snapshots are read to make the next one, and by clients.
         _allow(
             "Archive",
-            ("s3:PutObject", *_READ_OBJECTS),
+            ("s3:PutObject", "s3:GetObjectVersion"),
             [names.objects_arn(prefix) for prefix in _ARCHIVED],
         ),
+        # Of a snapshot that somebody else has just made the version is not known.
+        _allow("FindSnapshots", ("s3:GetObject",), [names.objects_arn("snapshots/")]),
         # What a full segment or a newer snapshot has replaced. What people uploaded is not within reach.
         _allow("Tidy", ("s3:DeleteObjectVersion",), [names.objects_arn(prefix) for prefix in _ARCHIVED]),
+        # Without it a missing object answers 403 instead of 404.
         _allow("ListObjects", _LIST_OBJECTS, [names.bucket_arn]),
-        *_consume_and_set_aside(names, "sync"),
+        *_consume(names, "sync"),
     ]
 
 
 def _notifier(names: Names, mail_from: str) -> list[Statement]:
     return [
         _pulse(names, "notifier"),
-        _rows("ReadJournal", names, ("journal", "views", "directory"), _READ_ROWS),
-        _rows("WriteMail", names, ("mail",), _READ_ROWS + _WRITE_ROWS),
-        _rows("WriteFollows", names, ("directory",), _WRITE_ROWS, keys=("follow*", "checkpoint#*", "member*")),
-        *_consume_and_set_aside(names, "notify", "letters", "bounces"),
+        _rows("ReadJournal", names, ("journal", "directory"), _READ_ROWS),
+        _rows("ReadViews", names, ("views",), ("dynamodb:GetItem", "dynamodb:Query")),
+        _rows("WriteMail", names, ("mail",), ("dynamodb:GetItem", "dynamodb:Query", *_CHANGE_ROWS)),
+        # How far it has come, which news of members it has told, and which it could not read.
+        _rows(
+            "KeepCheckpoints", names, ("directory",), ("dynamodb:UpdateItem",), keys=("checkpoint#*", "memberchanges#*")
+        ),
+        _rows("ForgetNews", names, ("directory",), ("dynamodb:DeleteItem",), keys=("memberdue#*", "memberchanges#*")),
+        *_consume(names, "notify", "letters", "bounces"),
         # Owners are told of a webhook that was disabled.
-        _allow("SendLetters", (*_SEND, *_FIND_QUEUE), [names.queue_arn("letters")]),
+        _allow("SendLetters", _SEND, [names.queue_arn("letters")]),
         # It names no resource; the region bounds it where that is known.
         _allow("AskForLimits", ("ses:GetAccount",), ["*"])
         | {"Condition": {"StringEqualsIfExists": {"aws:RequestedRegion": names.region}}},
@@ -287,15 +312,19 @@ def _notifier(names: Names, mail_from: str) -> list[Statement]:
 
 
 def _operator(names: Names) -> list[Statement]:
-    """Everything in the stack's own tables, queues and bucket, but no objects' bytes replaced or removed."""
-    tables = ("journal", "views", "directory", "outcomes", "mail")
+    """What syncline-admin does to the stack's tables, queues and bucket; no objects' bytes replaced or removed."""
     queues = ("uploads", "direct", "commits", "sync", "notify", "letters", "bounces")
+    live, dead = [names.queue_arn(queue) for queue in queues], [names.dead_queue_arn(queue) for queue in queues]
     return [
-        _rows("MendRows", names, tables, _READ_ROWS + _WRITE_ROWS),
+        _rows("MendJournal", names, ("journal", "views"), (*_READ_ROWS, *_CHANGE_ROWS, "dynamodb:BatchWriteItem")),
+        _rows("MendDirectory", names, ("directory",), (*_READ_ROWS, *_CHANGE_ROWS, *_CHECK_ROWS)),
+        _rows("MendMail", names, ("mail",), ("dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem")),
         _rows("WriteAudit", names, ("audit",), _APPEND_ROWS),
         _allow("ReadObjects", _READ_OBJECTS, [names.objects_arn("")]),
         _allow("ListObjects", _LIST_OBJECTS, [names.bucket_arn]),
-        _consume(names, queues, also=_SEND),
+        _allow("LookAtQueues", (*_FIND_QUEUE, *_ASK_DEPTH), [*live, *dead]),
+        _allow("SendAgain", _SEND, live),
+        _allow("TakeDeadLetters", _TAKE, dead),
         _allow("Publish", ("sns:Publish",), [names.topic_arn]),
     ]
 
@@ -319,16 +348,22 @@ def _pulse(names: Names, service: str) -> Statement:
     return _rows("Pulse", names, ("directory",), ("dynamodb:PutItem",), keys=(f"pulse#{service}",))
 
 
-def _consume(names: Names, queues: tuple[str, ...], also: tuple[str, ...] = ()) -> Statement:
-    arns = [arn for queue in queues for arn in (names.queue_arn(queue), names.dead_queue_arn(queue))]
-    return _allow("Consume", (*_CONSUME, *_FIND_QUEUE, *also), arns)
+def _keep_large_commands(names: Names) -> Statement:
+    """The body of a command that is too large for a message; a put is looked at again for its checksum."""
+    return _allow("KeepLargeCommands", ("s3:PutObject", "s3:GetObjectVersion"), [names.objects_arn("commands/")])
 
 
-def _consume_and_set_aside(names: Names, *queues: str) -> list[Statement]:
+def _see_that_sqs_answers(names: Names) -> Statement:
+    """For readiness."""
+    return _allow("AskDepth", _ASK_DEPTH, [names.queue_arn("commits")])
+
+
+def _consume(names: Names, *queues: str) -> list[Statement]:
+    live, dead = [names.queue_arn(queue) for queue in queues], [names.dead_queue_arn(queue) for queue in queues]
     return [
-        _consume(names, queues),
+        _allow("Consume", (*_TAKE, "sqs:ChangeMessageVisibility", *_FIND_QUEUE), live),
         # A message that can never succeed is set aside with its reason.
-        _allow("SetAside", _SEND, [names.dead_queue_arn(queue) for queue in queues]),
+        _allow("SetAside", (*_SEND, *_FIND_QUEUE), dead),
     ]
 
 

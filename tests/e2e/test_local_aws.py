@@ -299,9 +299,9 @@ async def test_services_can_do_their_work(cloud):
         assert found["Item"] == row
         await syncer_rows.update_item(
             TableName=cloud.table("directory"),
-            Key={"pk": {"S": "device#1"}, "sk": {"S": "device"}},
-            UpdateExpression="SET cursor_ = :cursor",
-            ExpressionAttributeValues={":cursor": {"S": "1"}},
+            Key={"pk": {"S": "checkpoint#archive#x"}, "sk": {"S": "checkpoint"}},
+            UpdateExpression="SET seq = :seq",
+            ExpressionAttributeValues={":seq": {"N": "1"}},
         )
         await notifier_rows.put_item(TableName=cloud.table("mail"), Item={"pk": {"S": "due"}, "sk": {"S": "1"}})
         commits = await cloud.queue_url(gateway_queues, "commits")
