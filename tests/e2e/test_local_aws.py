@@ -375,6 +375,29 @@ async def test_a_session_reaches_nothing_beyond_its_grant(cloud, session_s3):
     assert {await code_of(call) for call in denied} == {"AccessDenied"}
 
 
+async def test_a_session_policy_cannot_reach_beyond_the_role(cloud):
+    bucket = cloud.bucket
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    async with cloud.client("sts", "gateway") as sts:
+        answer = await sts.assume_role(
+            RoleArn=cloud.definition.names.client_role_arn, RoleSessionName="all", Policy=json.dumps(everything)
+        )
+    async with cloud.as_client(answer["Credentials"]) as s3:
+        key = fresh_key()
+        put = await s3.put_object(Bucket=bucket, Key=key, Body=b"1", IfNoneMatch="*")
+        denied = [
+            s3.put_object(Bucket=bucket, Key=key, Body=b"2"),
+            s3.put_object(Bucket=bucket, Key="commands/c3", Body=b"1"),
+            s3.get_object(Bucket=bucket, Key="commands/c1"),
+            s3.get_object(Bucket=bucket, Key="journal/x"),
+            s3.list_objects_v2(Bucket=bucket),
+            s3.delete_object(Bucket=bucket, Key=key),
+            s3.delete_object(Bucket=bucket, Key=key, VersionId=put["VersionId"]),
+            s3.delete_bucket_policy(Bucket=bucket),
+        ]
+        assert {await code_of(call) for call in denied} == {"AccessDenied"}
+
+
 # --- what is delivered -------------------------------------------------------
 
 
