@@ -7,6 +7,7 @@ template as they stand there.
 from __future__ import annotations
 
 import json
+import string
 from typing import Any
 
 import aws_cdk as cdk
@@ -100,6 +101,7 @@ class IdentityStack(cdk.Stack):
                 generate_string_key="secret",
                 password_length=SECRET_LETTERS,
                 exclude_punctuation=True,
+                exclude_characters=string.punctuation,  # the local AWS knows only this
             ),
             removal_policy=cdk.RemovalPolicy.RETAIN if retained else cdk.RemovalPolicy.DESTROY,
         )

@@ -20,5 +20,4 @@ IGNORED_PROPERTIES = {
     ("AWS::S3::Bucket", "LoggingConfiguration"): "no access logs",
     ("AWS::SES::EmailIdentity", "DkimSigningAttributes"): "the length of DKIM keys is not said",
     ("AWS::SNS::Topic", "SignatureVersion"): "messages are signed by version 1",
-    ("AWS::SecretsManager::Secret", "GenerateSecretString"): "punctuation is among the letters",
 }
