@@ -384,6 +384,7 @@ async def flood(stack: EmbeddedStack, alice: Person, bob: Person) -> str:
         return [str(message["Subject"]) for message in stack.mails()]
 
     await eventually(subjects, until=lambda found: any("Flooded" in subject for subject in found))
+    await bob.api.changes(library)
     async with stack.aws("dynamodb", root_key(stack.place)) as rows:
 
         async def unsettled() -> int:
