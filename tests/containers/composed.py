@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException
 from docker.models.containers import Container
 from docker.models.networks import Network
 from testcontainers.compose import DockerCompose
@@ -41,12 +41,14 @@ REPLICAS = {"gateway": 2, "metadata": 3, "syncer": 2, "notifier": 2}
 PORTS = {"SYNCLINE_PORT": "balancer", "SYNCLINE_AWS_PORT": "aws", "SYNCLINE_MAIL_PORT": "mail"}
 SETTINGS = {"SYNCLINE_DIGEST_WINDOW_SECONDS": "2"}
 CREDENTIALS = "/etc/syncline/aws-credentials"
-HEALTHY_S_MAX = 180
+HEALTHY_S_MAX = 240
 SEED = 20261124
 EDIT_PAUSE_S = (0.1, 0.6)
 ANSWERS = 4
 """So many changes are answered before something happens, while it lasts, and after it."""
 POLL_S = 0.5
+SHARE_S_MAX = 240
+"""Until every replica has had its share of the work; queues and balancer give it out as they please."""
 
 
 def why_no_engine() -> str:
@@ -195,16 +197,15 @@ def composed_stack(folder: Path) -> Iterator[ComposedStack]:
         with suppress(DockerException):  # logs are worth less than an end in good order
             stack.keep_logs()
         stack.compose("--profile", "*", "down", "--volumes", "--remove-orphans")
-        remove_images(stack, tag)
+        remove_images(stack)
 
 
-def remove_images(stack: ComposedStack, tag: str) -> None:
-    """Remove the images with this tag."""
-    for image in stack.engine.images.list(filters={"reference": f"syncline/*:{tag}"}):
+def remove_images(stack: ComposedStack) -> None:
+    """Remove the images that were built for it, newer ones too."""
+    for image in stack.engine.images.list(filters={"reference": f"syncline/*:{stack.tag}*"}):
         for name in image.tags:
-            if name.endswith(f":{tag}"):
-                with suppress(ImageNotFound):
-                    stack.engine.images.remove(name)
+            if stack.tag in name:
+                stack.engine.images.remove(name)
 
 
 def free_ports(count: int) -> list[int]:

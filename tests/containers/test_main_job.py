@@ -11,13 +11,12 @@ import aiohttp
 from syncline.domain.checksums import SINGLE_PUT_MAX_BYTES
 from syncline.domain.commits import Status
 from syncline.domain.rights import Role
-from tests.containers.composed import ComposedStack
+from tests.containers.composed import SHARE_S_MAX, ComposedStack
 from tests.containers.replica import holding, idle
 from tests.e2e.folders import settle, two_folders
 from tests.e2e.people import eventually, person
 
 SMALL_FILES = 60
-SPREAD_S_MAX = 120
 HELD = 6
 
 
@@ -61,7 +60,7 @@ async def test_every_replica_does_its_share(stack: ComposedStack, tmp_path: Path
             assert {result.status for result in results} == {Status.APPLIED}
             return await asyncio.to_thread(idle, replicas, before)
 
-        await eventually(work, until=lambda names: not names, within_s=SPREAD_S_MAX)
+        await eventually(work, until=lambda names: not names, within_s=SHARE_S_MAX)
 
 
 async def test_requests_held_by_every_syncer_are_woken_by_what_is_committed_elsewhere(

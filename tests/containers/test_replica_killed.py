@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.definition import SERVICES
 from syncline.domain.rights import Role
-from tests.containers.composed import ANSWERS, SEED, ComposedStack
+from tests.containers.composed import ANSWERS, SEED, SHARE_S_MAX, ComposedStack
 from tests.containers.replica import Replica, holding
 from tests.e2e.people import eventually, person
 from tests.e2e.under_load import TRIES, Load
@@ -61,5 +61,5 @@ async def crashed(stack: ComposedStack, victim: Replica) -> None:
 async def works_again(stack: ComposedStack, one: Replica, load: Load) -> None:
     """It is well, and has its share of the work that goes on."""
     await asyncio.to_thread(stack.wait_healthy)
-    await eventually(lambda: asyncio.to_thread(lambda: one.work), until=lambda work: work > 0, within_s=120)
+    await eventually(lambda: asyncio.to_thread(lambda: one.work), until=lambda work: work > 0, within_s=SHARE_S_MAX)
     load.check()

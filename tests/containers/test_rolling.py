@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.definition import SERVICES
@@ -12,43 +10,38 @@ from syncline.aws import Aws
 from syncline.ports.tables import Table
 from syncline.store.codec import blob, unpack
 from syncline.store.journal import commit_key
-from tests.containers.composed import ANSWERS, REPLICAS, TREE, ComposedStack, remove_images
+from tests.containers.composed import ANSWERS, REPLICAS, SHARE_S_MAX, TREE, ComposedStack
 from tests.containers.newer import VALUE, make_newer
 from tests.containers.replica import idle
 from tests.e2e.people import eventually
 from tests.e2e.under_load import Load
 
-SHARE_S_MAX = 120
 STRUCTS_GROWN_MIN = 100
 
 
-@contextmanager
-def newer_images(stack: ComposedStack, folder: Path) -> Iterator[str]:
-    """Images of a newer version of the four services; their tag."""
+def build_newer(stack: ComposedStack, folder: Path) -> str:
+    """Build images of a newer version of the four services; their tag."""
     tag = f"{stack.tag}-newer"
     assert make_newer(TREE, folder) > STRUCTS_GROWN_MIN
-    try:
-        stack.compose("build", *SERVICES, tree=folder, tag=tag)
-        yield tag
-    finally:
-        remove_images(stack, tag)
+    stack.compose("build", *SERVICES, tree=folder, tag=tag)
+    return tag
 
 
 async def test_old_and_new_work_side_by_side_and_there_is_a_way_back(stack: ComposedStack, tmp_path: Path):
-    with newer_images(stack, tmp_path / "newer") as newer:
-        async with stack.load(tmp_path) as load:
-            await asyncio.to_thread(replace_one_of_each, stack, newer)
-            await everybody_works(stack, load)
-            await asyncio.to_thread(replace, stack, newer)
-            assert tags(stack) == {newer}
-            await load.answered(ANSWERS)
-            await asyncio.to_thread(replace, stack, stack.tag)
-            assert tags(stack) == {stack.tag}
-            await load.answered(ANSWERS)
-            commits = await stack.check(load)
-            async with stack.opened() as aws:
-                assert await shapes(aws, load.library, [commit.seq for commit in commits]) == {True, False}
-            assert load.troubles == []
+    newer = await asyncio.to_thread(build_newer, stack, tmp_path / "newer")
+    async with stack.load(tmp_path) as load:
+        await asyncio.to_thread(replace_one_of_each, stack, newer)
+        await everybody_works(stack, load)
+        await asyncio.to_thread(replace, stack, newer)
+        assert tags(stack) == {newer}
+        await load.answered(ANSWERS)
+        await asyncio.to_thread(replace, stack, stack.tag)
+        assert tags(stack) == {stack.tag}
+        await load.answered(ANSWERS)
+        commits = await stack.check(load)
+        async with stack.opened() as aws:
+            assert await shapes(aws, load.library, [commit.seq for commit in commits]) == {True, False}
+        assert load.troubles == []
 
 
 def replace_one_of_each(stack: ComposedStack, tag: str) -> None:
