@@ -43,7 +43,7 @@ SETTINGS = {"SYNCLINE_DIGEST_WINDOW_SECONDS": "2"}
 CREDENTIALS = "/etc/syncline/aws-credentials"
 HEALTHY_S_MAX = 240
 SEED = 20261124
-EDIT_PAUSE_S = (0.1, 0.6)
+EDIT_PAUSE_S = (0.3, 1.5)
 ANSWERS = 4
 """So many changes are answered before something happens, while it lasts, and after it."""
 POLL_S = 0.5
