@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import tarfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -30,8 +31,9 @@ from testcontainers.core.docker_client import DockerClient
 from syncline.aws import Aws
 from syncline.client.http import TRIES_MAX
 from syncline.domain.commits import Commit
-from tests.containers.replica import Replica
+from tests.containers.replica import Replica, idle
 from tests.e2e.afterwards import as_operator, check_all, settle
+from tests.e2e.people import eventually
 from tests.e2e.under_load import Load, load_on
 
 TREE = Path(__file__).resolve().parents[2]
@@ -148,6 +150,17 @@ class ComposedStack:
             load.begin()
             await load.answered(ANSWERS)
             yield load
+
+    async def all_work(self, load: Load, replicas: Sequence[Replica]) -> None:
+        """Wait until each of these has done something from now on, while people work and look what is new."""
+        before = await asyncio.to_thread(lambda: [one.work for one in replicas])
+
+        async def without_work() -> list[str]:
+            await asyncio.gather(*(load.uploader.who.api.heads() for _ in range(2 * len(replicas))))
+            load.check()
+            return await asyncio.to_thread(idle, replicas, before)
+
+        await eventually(without_work, until=lambda names: not names, within_s=SHARE_S_MAX)
 
     # -- what it holds
 

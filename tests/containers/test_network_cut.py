@@ -10,7 +10,6 @@ from pathlib import Path
 from syncline.domain.rights import Role
 from tests.containers.composed import ANSWERS, ComposedStack
 from tests.containers.replica import Replica
-from tests.containers.test_replica_killed import works_again
 from tests.e2e.people import person
 
 
@@ -54,6 +53,7 @@ async def test_a_metadata_cut_off_from_aws_under_load(stack: ComposedStack, tmp_
             done = await asyncio.to_thread(lambda: one.work)
             await load.answered(ANSWERS)
             assert await asyncio.to_thread(lambda: one.work) == done
-        await works_again(stack, one, load)
+        await asyncio.to_thread(stack.wait_healthy)
+        await stack.all_work(load, [one])
         await stack.check(load)
         assert load.troubles == []

@@ -10,11 +10,8 @@ from syncline.aws import Aws
 from syncline.ports.tables import Table
 from syncline.store.codec import blob, unpack
 from syncline.store.journal import commit_key
-from tests.containers.composed import ANSWERS, REPLICAS, SHARE_S_MAX, TREE, ComposedStack
+from tests.containers.composed import ANSWERS, REPLICAS, TREE, ComposedStack
 from tests.containers.newer import VALUE, make_newer
-from tests.containers.replica import idle
-from tests.e2e.people import eventually
-from tests.e2e.under_load import Load
 
 STRUCTS_GROWN_MIN = 100
 
@@ -31,7 +28,9 @@ async def test_old_and_new_work_side_by_side_and_there_is_a_way_back(stack: Comp
     newer = await asyncio.to_thread(build_newer, stack, tmp_path / "newer")
     async with stack.load(tmp_path) as load:
         await asyncio.to_thread(replace_one_of_each, stack, newer)
-        await everybody_works(stack, load)
+        replicas = stack.replicas(*SERVICES)
+        assert len({(one.service, one.tag) for one in replicas}) == 2 * len(SERVICES)
+        await stack.all_work(load, replicas)
         await asyncio.to_thread(replace, stack, newer)
         assert tags(stack) == {newer}
         await load.answered(ANSWERS)
@@ -63,17 +62,6 @@ def replace(stack: ComposedStack, tag: str) -> None:
 
 def tags(stack: ComposedStack) -> set[str]:
     return {one.tag for one in stack.replicas(*SERVICES)}
-
-
-async def everybody_works(stack: ComposedStack, load: Load) -> None:
-    """Old and new ones have all done something, from now on."""
-    replicas = stack.replicas(*SERVICES)
-    assert len({(one.service, one.tag) for one in replicas}) == 2 * len(SERVICES)
-    before = await asyncio.to_thread(lambda: [one.work for one in replicas])
-    await eventually(
-        lambda: asyncio.to_thread(idle, replicas, before), until=lambda names: not names, within_s=SHARE_S_MAX
-    )
-    load.check()
 
 
 async def shapes(aws: Aws, library: str, seqs: list[int]) -> set[bool]:
