@@ -12,7 +12,6 @@ import subprocess
 import tarfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from configparser import ConfigParser
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -28,11 +27,12 @@ from docker.models.networks import Network
 from testcontainers.compose import DockerCompose
 from testcontainers.core.docker_client import DockerClient
 
+from deploy.local.aws import AccessKey
 from syncline.aws import Aws
 from syncline.client.http import TRIES_MAX
 from syncline.domain.commits import Commit
 from tests.containers.replica import Replica, idle
-from tests.e2e.afterwards import as_operator, check_all, settle
+from tests.e2e.afterwards import check_all, opened, settle
 from tests.e2e.people import eventually
 from tests.e2e.under_load import Load, load_on
 
@@ -42,7 +42,7 @@ REPLICAS = {"gateway": 2, "metadata": 3, "syncer": 2, "notifier": 2}
 """As in scaled.yml."""
 PORTS = {"SYNCLINE_PORT": "balancer", "SYNCLINE_AWS_PORT": "aws", "SYNCLINE_MAIL_PORT": "mail"}
 SETTINGS = {"SYNCLINE_DIGEST_WINDOW_SECONDS": "2"}
-CREDENTIALS = "/etc/syncline/aws-credentials"
+ROOT_KEY = "/data/root-key/aws-root.json"
 HEALTHY_S_MAX = 240
 SEED = 20261124
 EDIT_PAUSE_S = (0.3, 1.5)
@@ -173,17 +173,13 @@ class ComposedStack:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Aws]:
-        """Its tables and objects, with the operator's rights."""
-        config = json.loads(self.compose("--profile", "admin", "config", "--format", "json"))
-        variables: dict[str, str] = config["services"]["admin"]["environment"]
+        """Its tables and objects, with all rights."""
+        config = json.loads(self.compose("config", "--format", "json"))
+        variables: dict[str, str] = config["services"]["metadata"]["environment"]
         del variables["AWS_SHARED_CREDENTIALS_FILE"], variables["SYNCLINE_REDIS_URL"]
-        found = ConfigParser()
-        found.read_string(self.compose("run", "--rm", "--no-deps", "--entrypoint", "cat", "admin", CREDENTIALS))
-        [profile] = found.sections()
         variables["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{self.ports['aws']}"
-        variables["AWS_ACCESS_KEY_ID"] = found[profile]["aws_access_key_id"]
-        variables["AWS_SECRET_ACCESS_KEY"] = found[profile]["aws_secret_access_key"]
-        async with as_operator(variables) as aws:
+        key = json.loads(self.one("aws").run("cat", ROOT_KEY))
+        async with opened(variables | AccessKey(key["id"], key["secret"]).environment()) as aws:
             yield aws
 
     def mails(self) -> list[EmailMessage]:

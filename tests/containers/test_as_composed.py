@@ -6,10 +6,11 @@ import json
 from configparser import ConfigParser
 
 from deploy.definition import SERVICES, SIGNING_KEYS
-from tests.containers.composed import CREDENTIALS, REPLICAS, ComposedStack
+from tests.containers.composed import REPLICAS, ComposedStack
 
 PUBLISHED = {"balancer", "aws", "mail"}
 KEYS = "/etc/syncline/signing-keys.json"
+CREDENTIALS = "/etc/syncline/aws-credentials"
 
 
 def test_everything_is_up_and_healthy(stack: ComposedStack):

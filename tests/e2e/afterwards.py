@@ -25,13 +25,13 @@ READS_AT_ONCE = 8
 
 
 @asynccontextmanager
-async def as_operator(variables: Mapping[str, str]) -> AsyncIterator[Aws]:
-    """The ports of a stack, opened with what `syncline-admin` reads from the environment."""
+async def opened(variables: Mapping[str, str]) -> AsyncIterator[Aws]:
+    """The ports of a stack that these variables of the environment describe."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, variables))
-        async with connect(Settings.from_environ(variables)) as opened:
+        async with connect(Settings.from_environ(variables)) as aws:
             stack.close()
-            yield opened
+            yield aws
 
 
 async def settle(load: Load) -> None:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.definition import OPERATOR
+from deploy.local.aws import root_key
 from deploy.local.place import Place
 from deploy.local.programs import stack_environment
 from deploy.local.provision import embedded_definition
-from tests.e2e.afterwards import as_operator, check_all, settle
-from tests.e2e.embedded import descendants, free_place, service_key, start_stack, stop, wait_ready
+from tests.e2e.afterwards import check_all, opened, settle
+from tests.e2e.embedded import descendants, free_place, start_stack, stop, wait_ready
 from tests.e2e.under_load import Load, load_on
 
 KILLS = int(os.environ.get("SYNCLINE_TEST_KILLS", "20"))
@@ -93,7 +93,7 @@ async def kill_once(stack: Mortal, load: Load, chance: random.Random) -> None:
 
 async def look_at_everything(place: Place, load: Load) -> None:
     assert len(load.answers) > KILLS
-    async with as_operator(stack_environment(place, embedded_definition(), service_key(place, OPERATOR))) as aws:
+    async with opened(stack_environment(place, embedded_definition(), root_key(place))) as aws:
         commits = await check_all(aws, load)
     troubles = sum(len(folder.troubles) for folder in load.folders)
     edits = sum(editor.edits for editor in load.editors)
