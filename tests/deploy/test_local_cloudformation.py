@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.deploy.conftest import Synthesis
+from tests.deploy.conftest import ROOT, Synthesis
 from tests.deploy.gaps import IGNORED_PROPERTIES, UNSUPPORTED_TYPES
 from tests.deploy.local_cloudformation import STACKS, LocalDeployment, clients_of, create
 from tests.deploy.reading import Reader
@@ -23,6 +23,13 @@ async def test_what_is_asked_for_is_there_but_for_what_is_known(deployed: LocalD
     unknown = {where: what for where, what in missing.items() if where not in IGNORED_PROPERTIES}
     assert not unknown, "\n".join(f"{kind} {name}: {what[0]}" for (kind, name), what in unknown.items())
     assert set(IGNORED_PROPERTIES) == set(missing), "some that are listed work"
+
+
+def test_people_are_shown_the_same_list():
+    known = [(kind, "all", what) for kind, what in UNSUPPORTED_TYPES.items()]
+    known += [(kind, f"`{name}`", what) for (kind, name), what in IGNORED_PROPERTIES.items()]
+    text = (ROOT / "docs" / "deploy.md").read_text()
+    assert "\n".join(f"| `{kind}` | {name} | {what} |" for kind, name, what in known) + "\n\n" in text
 
 
 @pytest.mark.parametrize("kind", UNSUPPORTED_TYPES)
