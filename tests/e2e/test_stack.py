@@ -12,7 +12,6 @@ from pathlib import Path
 
 from deploy.definition import SERVICES
 from tests.e2e.embedded import (
-    answers,
     descendants,
     free_place,
     process_of,
@@ -64,7 +63,7 @@ def test_a_second_stack_on_the_same_data_is_refused(stack):
     size = out.stat().st_size
     assert start_stack(place).wait(60) == 1
     assert f"Another stack (process {stack.process.pid}) runs on" in out.read_text()[size:]
-    assert answers(stack.url + "/readyz")
+    stack.wait_ready()
 
 
 def test_a_busy_port_is_told_and_nothing_starts(stack, tmp_path):
