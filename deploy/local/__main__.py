@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         help="set a variable of the services, such as SYNCLINE_LOG_LEVEL=debug",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print warnings and errors only")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print a line for each request, too")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print a line for each request and pulse, too")
     return parser
 
 

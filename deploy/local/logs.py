@@ -24,8 +24,8 @@ _VALKEY = re.compile(r"^\d+:[A-Z] ")
 _OWN_PLACE = ("time", "timestamp", "level", "service", "event")
 # Ids that join lines when something is looked into: in the files, not on the terminal.
 _IN_FILES_ONLY = ("request", "account", "device", "logger")
-# One line for each request tells little to who watches; --verbose shows them.
-_ROUTINE = re.compile(r'"event": ?"request(-refused)?"')
+# A line for each request, and what an instance tells every 30 s, say little to who watches; --verbose shows them.
+_ROUTINE = re.compile(r'"event": ?"(request(-refused)?|pulse)"')
 _COLOURS = {"warning": "33", "error": "31", "critical": "31;1"}
 
 
@@ -58,7 +58,7 @@ class RotatedLog:
 class Console:
     """Prints log lines and the stack's own words.
 
-    ``quiet`` shows warnings and what is worse, ``verbose`` also each request.
+    ``quiet`` shows warnings and what is worse, ``verbose`` also each request and pulse.
     """
 
     def __init__(self, quiet: bool = False, verbose: bool = False, out: TextIO | None = None):

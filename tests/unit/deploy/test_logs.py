@@ -68,12 +68,13 @@ def test_a_full_log_is_rotated_and_old_ones_are_dropped(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_a_line_for_each_request_is_shown_only_when_asked_for(verbose: bool):
+def test_a_line_for_each_request_and_pulse_is_shown_only_when_asked_for(verbose: bool):
     out = io.StringIO()
     console = Console(verbose=verbose, out=out)
     console.log("gateway", '{"event": "request", "level": "info", "status": 200}')
     console.log("gateway", '{"event": "request", "level": "warning", "status": 500}')
+    console.log("gateway", '{"event": "pulse", "level": "info", "state": "ready"}')
     console.log("metadata", '{"event": "published", "level": "info", "seq": 7}')
     shown = out.getvalue().splitlines()
-    assert len(shown) == 2 + verbose
+    assert len(shown) == 2 + 2 * verbose
     assert "published" in shown[-1]
