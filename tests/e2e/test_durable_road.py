@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from deploy.local.aws import root_key
 from syncline.domain.commits import Status
 from syncline.domain.rights import Role
 from syncline.messages import api as m
@@ -103,7 +104,7 @@ async def _send_event_times(stack: EmbeddedStack, key: str, *, times: int) -> No
         ]
     }
     names = stack.definition.names
-    async with stack.aws("sqs", stack.key("metadata")) as sqs:
+    async with stack.aws("sqs", root_key(stack.place)) as sqs:
         url = (await sqs.get_queue_url(QueueName=names.queue("uploads")))["QueueUrl"]
         for _ in range(times):
             await sqs.send_message(QueueUrl=url, MessageBody=msgspec.json.encode(event).decode(), DelaySeconds=0)

@@ -62,7 +62,7 @@ def test_a_second_stack_on_the_same_data_is_refused(stack):
     out = stack.place.data / "stack.out"
     size = out.stat().st_size
     assert start_stack(place).wait(60) == 1
-    assert f"Another stack (process {stack.process.pid}) runs on" in out.read_text()[size:]
+    assert f"Another stack (process {stack.process.pid}) runs on" in out.read_bytes()[size:].decode()
     stack.wait_ready()
 
 
